@@ -2,20 +2,23 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use ed25519_dalek::SigningKey;
+use hpke::{Deserializable as _, Serializable as _};
 
 use crate::body::{QuerySection, Section};
+use crate::cbor;
 use crate::control::ControlMessage;
 use crate::golden;
 use crate::hazmat::{RequesterSession, seal};
-use crate::ids::{Digest, JobId, ResponseNonce};
+use crate::ids::{Digest, JobId, ResponseNonce, Signature};
 use crate::job_code::{JobCode, JobError};
-use crate::kem::KemSecret;
+use crate::kem::{Aead, Kdf, Kem, KemSecret};
+use crate::labels;
 use crate::open::{OpenError, OpenedJob, open_order, open_section};
-use crate::order::OrderDraft;
+use crate::order::{OrderDraft, SignedOrder};
 use crate::result_stream::{
     CHUNK_PLAINTEXT, FinalStatus, Opened, ResultOpener, ResultSealer, StreamError,
 };
-use crate::sealed_job::SealedJob;
+use crate::sealed_job::{SealedJob, SealedSection};
 use crate::status::StatusMessage;
 
 const STATEMENT: Digest = Digest::from_bytes([0xab; 32]);
@@ -112,6 +115,55 @@ fn what_was_changed_or_is_foreign_does_not_open() {
     renamed.key_statement = Digest::of(b"another statement");
     let elsewhere = open_order(&secret, &renamed.key_statement, &renamed);
     assert!(matches!(elsewhere, Err(OpenError::Sealed)));
+}
+
+/// An order sealed by hand: right in everything but what `sign` makes of the signed bytes.
+fn sealed_by_hand(secret: &KemSecret, sign: impl Fn(&Digest, &[u8]) -> Signature) -> SealedJob {
+    let public = <Kem as hpke::Kem>::PublicKey::from_bytes(secret.public_key()).unwrap();
+    let info = [labels::JOB_INFO.as_bytes(), STATEMENT.as_bytes()].concat();
+    let (enc, mut context) =
+        hpke::setup_sender::<Aead, Kdf, Kem>(&hpke::OpModeS::Base, &public, &info).unwrap();
+    let enc = enc.to_bytes().to_vec();
+    let section = SealedSection {
+        name: Section::Query,
+        ciphertext: vec![0; 32],
+    };
+    let mut order = golden::order();
+    order.sections[0].digest = Digest::of(&section.ciphertext);
+    let order = cbor::encode(&order);
+    let signature = sign(&Digest::of(&enc), &order);
+    let signed = cbor::encode(&SignedOrder { order, signature });
+    SealedJob {
+        v: 1,
+        key_statement: STATEMENT,
+        order: context.seal(&signed, labels::ORDER_AAD.as_bytes()).unwrap(),
+        enc,
+        sections: vec![section],
+    }
+}
+
+#[test]
+fn the_signature_covers_statement_encapsulation_and_order() {
+    let secret = KemSecret::generate().unwrap();
+    let key = SigningKey::from_bytes(&[0x42; 32]);
+    let sign = |statement: &Digest, enc: &Digest, order: &[u8]| {
+        Signature::sign(&key, &SignedOrder::message(statement, enc, order))
+    };
+    let right = sealed_by_hand(&secret, |enc, order| sign(&STATEMENT, enc, order));
+    assert!(open_order(&secret, &STATEMENT, &right).is_ok());
+    let other = Digest::of(b"other");
+    let stranger = SigningKey::from_bytes(&[1; 32]);
+    let wrong = [
+        sealed_by_hand(&secret, |enc, order| sign(&other, enc, order)),
+        sealed_by_hand(&secret, |_, order| sign(&STATEMENT, &other, order)),
+        sealed_by_hand(&secret, |enc, _| sign(&STATEMENT, enc, b"other")),
+        sealed_by_hand(&secret, |enc, order| {
+            Signature::sign(&stranger, &SignedOrder::message(&STATEMENT, enc, order))
+        }),
+    ];
+    for job in wrong {
+        assert!(matches!(refused(&secret, &job), OpenError::Signature));
+    }
 }
 
 #[test]
