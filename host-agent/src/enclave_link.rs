@@ -1,0 +1,138 @@
+//! The way to the enclave: a fresh connection per session, and the two conversations that the host
+//! has in its own name (challenge, watch).
+
+use std::io;
+use std::time::Duration;
+
+use duckblind_protocol::frames::{
+    ChallengeRequest, EpochNote, HEADER_LEN, Header, Kind, Refused, frame,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::timeout;
+
+use crate::config::EnclaveAddress;
+use crate::error::HostError;
+
+/// How the enclave is reached, and how long that may take.
+#[derive(Clone, Debug)]
+pub struct EnclaveLink {
+    address: EnclaveAddress,
+    connect: Duration,
+}
+
+impl EnclaveLink {
+    /// Nothing is dialled yet.
+    pub const fn new(address: EnclaveAddress, connect: Duration) -> Self {
+        Self { address, connect }
+    }
+
+    /// A fresh connection.
+    pub async fn open(&self) -> Result<(OwnedReadHalf, OwnedWriteHalf), HostError> {
+        let EnclaveAddress::Unix(path) = &self.address;
+        let stream = timeout(self.connect, UnixStream::connect(path))
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            .map_err(|source| self.down(source))?;
+        Ok(stream.into_split())
+    }
+
+    /// Asks for evidence over `challenge`, within `patience`.
+    pub async fn evidence(
+        &self,
+        challenge: &ChallengeRequest,
+        patience: Duration,
+    ) -> Result<Vec<u8>, HostError> {
+        let (mut reader, mut writer) = self.open().await?;
+        let answer = timeout(patience, async {
+            writer
+                .write_all(&frame(Kind::Challenge, &challenge.encode()))
+                .await
+                .map_err(|source| self.down(source))?;
+            self.read_frame(&mut reader).await
+        })
+        .await
+        .unwrap_or_else(|_| Err(self.down(io::ErrorKind::TimedOut.into())))?;
+        match answer {
+            Some((Kind::Evidence, evidence)) => Ok(evidence),
+            Some((Kind::Refused, payload)) => {
+                let code = Refused::decode(&payload).map_or("unreadable", |said| said.code.code());
+                Err(HostError::EnclaveProtocol(format!(
+                    "it refused a challenge: {code}"
+                )))
+            }
+            Some((kind, _)) => Err(out_of_turn(kind)),
+            None => Err(self.down(io::ErrorKind::UnexpectedEof.into())),
+        }
+    }
+
+    /// Opens a watch: the current epoch at once, and every later one.
+    pub async fn watch(&self) -> Result<Watch<'_>, HostError> {
+        let (reader, mut writer) = self.open().await?;
+        writer
+            .write_all(&frame(Kind::Watch, &[]))
+            .await
+            .map_err(|source| self.down(source))?;
+        Ok(Watch {
+            link: self,
+            reader,
+            _writer: writer,
+        })
+    }
+
+    /// One whole frame; `None` if the connection ended before it.
+    async fn read_frame(
+        &self,
+        reader: &mut OwnedReadHalf,
+    ) -> Result<Option<(Kind, Vec<u8>)>, HostError> {
+        let mut header = [0; HEADER_LEN];
+        match reader.read_exact(&mut header).await {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            Err(source) => return Err(self.down(source)),
+        }
+        let header =
+            Header::parse(header).map_err(|error| HostError::EnclaveProtocol(error.to_string()))?;
+        // Capped by the parser, per kind.
+        let mut payload = vec![0; header.len];
+        reader
+            .read_exact(&mut payload)
+            .await
+            .map_err(|source| self.down(source))?;
+        Ok(Some((header.kind, payload)))
+    }
+
+    fn down(&self, source: io::Error) -> HostError {
+        HostError::EnclaveDown {
+            address: self.address.to_string(),
+            source,
+        }
+    }
+}
+
+/// A standing connection on which the enclave tells its epochs. It ends when the enclave ends.
+#[derive(Debug)]
+pub struct Watch<'a> {
+    link: &'a EnclaveLink,
+    reader: OwnedReadHalf,
+    // Dropped, it would tell the enclave that nobody listens.
+    _writer: OwnedWriteHalf,
+}
+
+impl Watch<'_> {
+    /// The next note; `None` when the enclave has ended.
+    pub async fn next(&mut self) -> Result<Option<EpochNote>, HostError> {
+        match self.link.read_frame(&mut self.reader).await? {
+            Some((Kind::Epoch, payload)) => EpochNote::decode(&payload)
+                .map(Some)
+                .map_err(|error| HostError::EnclaveProtocol(error.to_string())),
+            Some((kind, _)) => Err(out_of_turn(kind)),
+            None => Ok(None),
+        }
+    }
+}
+
+fn out_of_turn(kind: Kind) -> HostError {
+    HostError::EnclaveProtocol(format!("{kind:?} frame out of turn"))
+}
