@@ -1,0 +1,88 @@
+//! The stable error codes of this crate, all in one place.
+
+macro_rules! codes {
+    ($($name:ident = $text:literal, $about:literal;)*) => {
+        /// One way in which data at rest can fail.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum LakeCode {
+            $(#[doc = $about] $name,)*
+        }
+
+        impl LakeCode {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// Such as `DB-LAK-001`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// One sentence on what happened.
+            pub const fn about(self) -> &'static str {
+                match self { $(Self::$name => $about,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    KeyFileIo = "DB-LAK-001", "A key file cannot be read or written.";
+    KeyFileMode = "DB-LAK-002", "A key file is open to others than its owner.";
+    KeyFileForm = "DB-LAK-003", "A key file is not what a key file should be.";
+    KeyMissing = "DB-LAK-004", "No key is known under the wanted id.";
+    KeyExists = "DB-LAK-005", "There is a key under this id already.";
+    KeyUnwrap = "DB-LAK-006", "A wrapped data key does not open with the table key.";
+    KeyLength = "DB-LAK-007", "A key has a length that AES does not know.";
+    Randomness = "DB-LAK-008", "The system gave no randomness.";
+    TableName = "DB-LAK-009", "A table name is not allowed.";
+    ManifestSize = "DB-LAK-020", "A manifest is larger than any manifest may be.";
+    ManifestForm = "DB-LAK-021", "A manifest does not parse.";
+    ManifestVersion = "DB-LAK-022", "A manifest has a version that is not known here.";
+    ManifestNotCanonical = "DB-LAK-023", "A manifest is not in its one canonical form.";
+    ManifestDigest = "DB-LAK-024", "A manifest is not the one that was asked for.";
+    ManifestOwner = "DB-LAK-025", "A manifest names another owner.";
+    ManifestSignature = "DB-LAK-026", "A manifest's signature does not hold.";
+    ManifestContent = "DB-LAK-027", "A manifest says something that it may not say.";
+    InputMissing = "DB-LAK-040", "An input of the sealer cannot be opened or read.";
+    InputFormat = "DB-LAK-041", "An input is in no format that can be sealed.";
+    InputMalformed = "DB-LAK-042", "An input is malformed at a place that the error names.";
+    InputSchema = "DB-LAK-043", "The inputs do not fit together as one table.";
+    InputEncrypted = "DB-LAK-044", "An input is encrypted already.";
+    OutputExists = "DB-LAK-045", "The output already holds a sealed table.";
+    OutputIo = "DB-LAK-046", "The output cannot be written.";
+    OutputParquet = "DB-LAK-047", "The data cannot be written as Parquet.";
+    OutputClear = "DB-LAK-048", "A file just sealed has something in the clear.";
+    OutputTooLarge = "DB-LAK-049", "The table needs more files than one manifest may name.";
+    FileIo = "DB-LAK-060", "A sealed file cannot be read.";
+    FileSize = "DB-LAK-061", "A sealed file has another size than its manifest says.";
+    FilePlaintext = "DB-LAK-062", "A file that should be sealed is in the clear.";
+    FileNotParquet = "DB-LAK-063", "A file is no Parquet file.";
+    FileTruncated = "DB-LAK-064", "A sealed file ends too early.";
+    FooterDigest = "DB-LAK-065", "A sealed file's footer is not the one in the manifest.";
+    KeyWrong = "DB-LAK-066", "A sealed file's footer does not open with the key given.";
+    Algorithm = "DB-LAK-067", "A file is encrypted in a way that is not supported.";
+    AadPrefix = "DB-LAK-068", "A sealed file and its manifest disagree about the AAD prefix.";
+    CryptoForm = "DB-LAK-069", "A sealed file's crypto metadata is malformed.";
+    FooterForm = "DB-LAK-070", "A sealed file's footer is malformed.";
+    ColumnClear = "DB-LAK-071", "A column of a sealed file is in the clear.";
+    ColumnKey = "DB-LAK-072", "A column has a key of its own.";
+    Layout = "DB-LAK-073", "A sealed file's column chunks lie where they cannot lie.";
+    DataTampered = "DB-LAK-074", "A page does not authenticate.";
+    PageForm = "DB-LAK-075", "A page header is malformed.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LakeCode;
+
+    #[test]
+    fn codes_are_unique_and_ascending() {
+        let texts: Vec<_> = LakeCode::ALL.iter().map(|code| code.as_str()).collect();
+        assert!(texts.windows(2).all(|pair| pair.first() < pair.last()));
+        assert!(
+            texts
+                .iter()
+                .all(|text| text.starts_with("DB-LAK-") && text.len() == 10)
+        );
+    }
+}

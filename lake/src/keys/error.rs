@@ -1,0 +1,151 @@
+//! What can go wrong with keys.
+
+use std::path::PathBuf;
+
+use duckblind_protocol::coded::{Coded, Exit};
+
+use crate::codes::LakeCode;
+
+/// An error about keys. None of them ever holds key bytes.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The file cannot be opened, read or written.
+    #[error("key file {} cannot be used: {kind}", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        kind: std::io::ErrorKind,
+    },
+    /// The file is not private to its owner.
+    #[error("key file {} is not private: {why}", path.display())]
+    Mode {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The file's text is not a key file's.
+    #[error("key file {} is malformed: {why}", path.display())]
+    Form {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A key of the environment is not 64 hex digits.
+    #[error("environment variable {name} does not hold a key")]
+    Environment {
+        /// The variable.
+        name: String,
+    },
+    /// Nobody knows the key.
+    #[error("no key `{id}`")]
+    Missing {
+        /// The key's id.
+        id: String,
+        /// The environment variable that was looked at.
+        variable: String,
+        /// The key file that was looked at.
+        file: Option<PathBuf>,
+    },
+    /// A key with this id is there already.
+    #[error("key file {} already has a key `{id}`", path.display())]
+    Exists {
+        /// The key's id.
+        id: String,
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The wrapped key does not open.
+    #[error("a data key does not open with table key `{id}`")]
+    Unwrap {
+        /// The table key's id.
+        id: String,
+    },
+    /// Not 16, 24 or 32 bytes.
+    #[error("a key of {got} bytes")]
+    Length {
+        /// Its length in bytes.
+        got: usize,
+    },
+    /// The generator failed.
+    #[error("the system gave no randomness")]
+    Randomness,
+}
+
+impl Coded for KeyError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => LakeCode::KeyFileIo,
+            Self::Mode { .. } => LakeCode::KeyFileMode,
+            Self::Form { .. } | Self::Environment { .. } => LakeCode::KeyFileForm,
+            Self::Missing { .. } => LakeCode::KeyMissing,
+            Self::Exists { .. } => LakeCode::KeyExists,
+            Self::Unwrap { .. } => LakeCode::KeyUnwrap,
+            Self::Length { .. } => LakeCode::KeyLength,
+            Self::Randomness => LakeCode::Randomness,
+        }
+        .as_str()
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Io { .. } | Self::Exists { .. } => Exit::Usage,
+            Self::Form { .. } | Self::Environment { .. } => Exit::Malformed,
+            Self::Mode { .. }
+            | Self::Missing { .. }
+            | Self::Unwrap { .. }
+            | Self::Length { .. } => Exit::Rejected,
+            Self::Randomness => Exit::Internal,
+        }
+    }
+
+    fn expected(&self) -> Option<String> {
+        match self {
+            Self::Mode { .. } => Some("a regular file of your own, mode 0600".into()),
+            Self::Environment { .. } => Some("64 hex digits".into()),
+            Self::Missing { variable, file, .. } => Some(match file {
+                Some(file) => format!(
+                    "{variable} in the environment or the id in {}",
+                    file.display()
+                ),
+                None => format!("{variable} in the environment or a key file"),
+            }),
+            Self::Length { .. } => Some("16, 24 or 32 bytes".into()),
+            _ => None,
+        }
+    }
+
+    fn got(&self) -> Option<String> {
+        match self {
+            Self::Length { got } => Some(format!("{got} bytes")),
+            _ => None,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Io { path, .. } => format!("check that {} exists and is yours", path.display()),
+            Self::Mode { path, .. } => {
+                format!("chmod 600 {}, and no symbolic link", path.display())
+            }
+            Self::Form { .. } => {
+                "`duckblind keys new NAME` writes one in the right form".into()
+            }
+            Self::Environment { name } => format!("unset {name} or put 64 hex digits into it"),
+            Self::Missing { id, .. } => {
+                let table = id.strip_suffix("-v1").unwrap_or(id);
+                format!("`duckblind keys new {table}` makes one; a table that exists opens only with the key it was sealed with")
+            }
+            Self::Exists { .. } => {
+                "a key that is overwritten is lost, and its tables with it: choose another name".into()
+            }
+            Self::Unwrap { .. } => {
+                "this is not the key that the table was sealed with, or the manifest is of another table".into()
+            }
+            Self::Length { .. } => return None,
+            Self::Randomness => "this machine cannot make keys: look at its kernel".into(),
+        })
+    }
+}

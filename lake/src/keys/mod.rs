@@ -1,0 +1,18 @@
+//! Keys: the table key that a person holds, the owner key that signs manifests, and the random
+//! data key of each file, which travels wrapped under the table key.
+
+mod error;
+mod key_file;
+mod owner;
+mod private_file;
+mod provider;
+mod secret;
+mod wrap;
+
+pub use crate::names::key_id;
+pub use error::KeyError;
+pub use key_file::KeyFile;
+pub use owner::OwnerKey;
+pub use provider::{KeyProvider, environment_name};
+pub use secret::{DataKey, TableKey};
+pub use wrap::{WRAPPED_OVERHEAD, unwrap, wrap};

@@ -1,0 +1,102 @@
+//! The owner key: Ed25519, signs manifests. One line `ed25519-secret:<hex>`, mode 0600.
+
+use std::path::Path;
+
+use duckblind_protocol::ids::{PublicKey, Signature};
+use ed25519_dalek::SigningKey;
+use zeroize::Zeroizing;
+
+use super::error::KeyError;
+use super::private_file;
+
+const PREFIX: &str = "ed25519-secret:";
+
+/// The secret half; wipes itself when dropped.
+pub struct OwnerKey(SigningKey);
+
+impl OwnerKey {
+    /// A fresh one.
+    pub fn generate() -> Result<Self, KeyError> {
+        let mut seed = Zeroizing::new([0; 32]);
+        aws_lc_rs::rand::fill(seed.as_mut()).map_err(|_| KeyError::Randomness)?;
+        Ok(Self(SigningKey::from_bytes(&seed)))
+    }
+
+    /// Reads a key file of one line.
+    pub fn load(path: &Path) -> Result<Self, KeyError> {
+        let bytes = private_file::read(path)?;
+        let mut seed = Zeroizing::new([0; 32]);
+        std::str::from_utf8(&bytes)
+            .ok()
+            .and_then(|text| text.strip_suffix('\n').unwrap_or(text).strip_prefix(PREFIX))
+            .and_then(|hex| hex::decode_to_slice(hex, seed.as_mut()).ok())
+            .ok_or(KeyError::Form {
+                path: path.into(),
+                why: "it must be one line `ed25519-secret:` and 64 hex digits",
+            })?;
+        Ok(Self(SigningKey::from_bytes(&seed)))
+    }
+
+    /// Writes the key to a new file; one that is there is never replaced.
+    pub fn save_new(&self, path: &Path) -> Result<(), KeyError> {
+        let hex = Zeroizing::new(hex::encode(self.0.as_bytes()));
+        let mut line = Zeroizing::new(String::with_capacity(PREFIX.len() + hex.len() + 1));
+        line.push_str(PREFIX);
+        line.push_str(&hex);
+        line.push('\n');
+        private_file::write(path, line.as_bytes(), false)
+    }
+
+    /// The public half.
+    pub fn public(&self) -> PublicKey {
+        PublicKey::of(&self.0)
+    }
+
+    /// For signing other things in the owner's name, such as orders.
+    pub fn signing_key(&self) -> &SigningKey {
+        &self.0
+    }
+
+    /// Signs a message.
+    pub fn sign(&self, message: &[u8]) -> Signature {
+        Signature::sign(&self.0, message)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_trip_and_no_overwriting() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("owner.key");
+        let key = OwnerKey::generate().unwrap();
+        key.save_new(&path).unwrap();
+        assert!(OwnerKey::generate().unwrap().save_new(&path).is_err());
+        assert_eq!(OwnerKey::load(&path).unwrap().public(), key.public());
+    }
+
+    #[test]
+    fn malformed_lines_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("owner.key");
+        let good = format!("{PREFIX}{}", "11".repeat(32));
+        for text in [
+            "",
+            PREFIX,
+            &good[..good.len() - 1],
+            &format!("{good}\n\n"),
+            &format!("x{good}"),
+        ] {
+            private_file::write(&path, text.as_bytes(), true).unwrap();
+            assert!(
+                matches!(OwnerKey::load(&path), Err(KeyError::Form { .. })),
+                "{text}"
+            );
+        }
+        private_file::write(&path, good.as_bytes(), true).unwrap();
+        assert!(OwnerKey::load(&path).is_ok());
+    }
+}

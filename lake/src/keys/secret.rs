@@ -1,0 +1,146 @@
+//! Secret bytes as types: wiped when dropped, never shown, never cloned.
+
+use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, Algorithm, LessSafeKey, UnboundKey};
+use secrecy::{ExposeSecret as _, SecretBox};
+use zeroize::Zeroizing;
+
+use super::error::KeyError;
+
+/// The key that a person holds for one table: 32 bytes that wrap its data keys.
+pub struct TableKey(SecretBox<[u8; 32]>);
+
+impl TableKey {
+    /// A fresh one.
+    pub fn generate() -> Result<Self, KeyError> {
+        let mut failed = false;
+        let key = SecretBox::init_with_mut(|bytes: &mut [u8; 32]| {
+            failed = aws_lc_rs::rand::fill(bytes).is_err();
+        });
+        if failed {
+            Err(KeyError::Randomness)
+        } else {
+            Ok(Self(key))
+        }
+    }
+
+    /// From 64 hex digits; `None` if they are not.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut ok = false;
+        let key = SecretBox::init_with_mut(|bytes: &mut [u8; 32]| {
+            ok = hex::decode_to_slice(text, bytes).is_ok();
+        });
+        ok.then_some(Self(key))
+    }
+
+    /// The key as hex, for the key file.
+    pub(crate) fn to_hex(&self) -> Zeroizing<String> {
+        Zeroizing::new(hex::encode(self.0.expose_secret()))
+    }
+
+    /// The bytes.
+    pub fn expose(&self) -> &[u8; 32] {
+        self.0.expose_secret()
+    }
+
+    /// The key, ready for AES-256-GCM.
+    pub(crate) fn aead(&self) -> Result<LessSafeKey, KeyError> {
+        aead(&AES_256_GCM, self.expose())
+    }
+}
+
+/// The key of one Parquet file: 16, 24 or 32 bytes.
+pub struct DataKey {
+    bytes: SecretBox<Vec<u8>>,
+    label: String,
+}
+
+impl DataKey {
+    /// A fresh 32-byte key.
+    pub fn generate() -> Result<Self, KeyError> {
+        let mut bytes = vec![0; 32];
+        aws_lc_rs::rand::fill(&mut bytes).map_err(|_| KeyError::Randomness)?;
+        Self::from_vec(bytes)
+    }
+
+    /// A copy of the bytes; refused unless AES knows their number.
+    pub fn from_slice(bytes: &[u8]) -> Result<Self, KeyError> {
+        Self::from_vec(bytes.to_vec())
+    }
+
+    /// Takes the bytes over.
+    pub fn from_vec(bytes: Vec<u8>) -> Result<Self, KeyError> {
+        let bytes = SecretBox::new(Box::new(bytes));
+        let got = bytes.expose_secret().len();
+        algorithm(got).ok_or(KeyError::Length { got })?;
+        Ok(Self {
+            bytes,
+            label: "data key".into(),
+        })
+    }
+
+    /// Names the key for error texts, such as `orders-v1`.
+    #[must_use]
+    pub fn labelled(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// What errors call it.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// The bytes.
+    pub fn expose(&self) -> &[u8] {
+        self.bytes.expose_secret()
+    }
+
+    /// The key, ready for AES-GCM.
+    pub(crate) fn aead(&self) -> Result<LessSafeKey, KeyError> {
+        let got = self.expose().len();
+        aead(
+            algorithm(got).ok_or(KeyError::Length { got })?,
+            self.expose(),
+        )
+    }
+}
+
+fn algorithm(length: usize) -> Option<&'static Algorithm> {
+    match length {
+        16 => Some(&AES_128_GCM),
+        24 => Some(&AES_192_GCM),
+        32 => Some(&AES_256_GCM),
+        _ => None,
+    }
+}
+
+fn aead(algorithm: &'static Algorithm, bytes: &[u8]) -> Result<LessSafeKey, KeyError> {
+    UnboundKey::new(algorithm, bytes)
+        .map(LessSafeKey::new)
+        .map_err(|_| KeyError::Length { got: bytes.len() })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_lengths_that_aes_knows() {
+        for length in 0..40 {
+            assert_eq!(
+                DataKey::from_vec(vec![1; length]).is_ok(),
+                [16, 24, 32].contains(&length)
+            );
+        }
+    }
+
+    #[test]
+    fn hex_round_trip() {
+        let key = TableKey::generate().unwrap();
+        let again = TableKey::from_hex(&key.to_hex()).unwrap();
+        assert_eq!(key.expose(), again.expose());
+        assert!(TableKey::from_hex("00").is_none());
+        assert!(TableKey::from_hex(&"z".repeat(64)).is_none());
+    }
+}

@@ -1,0 +1,247 @@
+//! CSV and TSV: the first line names the columns, an empty field is NULL, quotes as in RFC 4180.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::sync::Arc;
+
+use arrow::array::AsArray as _;
+use arrow::csv::reader::{Decoder, Format as CsvFormat, ReaderBuilder};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
+
+use super::csv_lines::{BadQuote, Lines, line_of_record};
+use super::csv_types::Guess;
+use super::error::SealError;
+use super::input::{Batches, Input, MAX_RECORD, TEXT_BATCH_ROWS, unreadable};
+use super::progress::{Counted, Passed};
+
+/// Most bytes of one batch.
+const MAX_BATCH: u64 = 256 << 20;
+
+/// Column names and types of all CSV inputs together.
+#[derive(Default)]
+pub(super) struct Inference {
+    columns: Option<Vec<(String, Guess)>>,
+}
+
+impl Inference {
+    /// Reads one input to its end.
+    pub(super) fn observe(
+        &mut self,
+        input: &Input,
+        delimiter: u8,
+        tell: &mut dyn FnMut(u64),
+    ) -> Result<(), SealError> {
+        let names = header(input, delimiter)?;
+        let columns = match &mut self.columns {
+            Some(columns) => {
+                if !columns.iter().map(|(name, _)| name).eq(&names) {
+                    return Err(input.misfit("another header line"));
+                }
+                columns
+            }
+            none => none.insert(
+                names
+                    .into_iter()
+                    .map(|name| (name, Guess::default()))
+                    .collect(),
+            ),
+        };
+        let text: Vec<_> = columns
+            .iter()
+            .map(|(name, _)| Field::new(name, DataType::Utf8, true))
+            .collect();
+        let passed = Passed::default();
+        let mut read = Records::new(input, delimiter, Arc::new(Schema::new(text)), &passed)?;
+        while let Some(batch) = read.batch()? {
+            for ((_, guess), values) in columns.iter_mut().zip(batch.columns()) {
+                if let Some(values) = values.as_string_opt::<i32>()
+                    && *guess != Guess::Text
+                {
+                    values
+                        .iter()
+                        .flatten()
+                        .for_each(|value| guess.observe(value));
+                }
+            }
+            tell(passed.get());
+        }
+        Ok(())
+    }
+
+    /// What all of them are; `None` if there was no CSV.
+    pub(super) fn finish(self) -> Option<Schema> {
+        let fields: Vec<_> = self
+            .columns?
+            .into_iter()
+            .map(|(name, guess)| Field::new(name, guess.data_type(), true))
+            .collect();
+        Some(Schema::new(fields))
+    }
+}
+
+/// The rows of one input.
+pub(super) fn batches(
+    input: &Input,
+    delimiter: u8,
+    schema: &SchemaRef,
+    passed: &Passed,
+) -> Result<Batches, SealError> {
+    let mut read = Records::new(input, delimiter, SchemaRef::clone(schema), passed)?;
+    let mut failed = false;
+    Ok(Box::new(std::iter::from_fn(move || {
+        if failed {
+            return None;
+        }
+        let batch = read.batch().transpose();
+        failed = matches!(batch, Some(Err(_)));
+        batch
+    })))
+}
+
+/// The names of the first line.
+fn header(input: &Input, delimiter: u8) -> Result<Vec<String>, SealError> {
+    use std::io::Read as _;
+    let passed = Passed::default();
+    // A first line without end must not fill the memory.
+    let start = input.open(&passed)?.take(MAX_RECORD);
+    let (schema, _) = CsvFormat::default()
+        .with_header(true)
+        .with_delimiter(delimiter)
+        .infer_schema(start, Some(0))
+        .map_err(|_| input.malformed(Some(1), "the header line does not parse"))?;
+    let names: Vec<String> = schema
+        .fields()
+        .iter()
+        .map(|field| field.name().clone())
+        .collect();
+    if names.is_empty() || names.iter().all(String::is_empty) {
+        return Err(input.malformed(Some(1), "no header line"));
+    }
+    if let Some(at) = names.iter().position(String::is_empty) {
+        return Err(input.malformed(Some(1), format!("column {} has no name", at + 1)));
+    }
+    Ok(names)
+}
+
+/// Reads batches; knows the line of every error.
+struct Records {
+    input: Input,
+    delimiter: u8,
+    reader: Counted<BufReader<File>>,
+    decoder: Decoder,
+    /// Records given out, the header among them.
+    given: u64,
+    lines: Lines,
+}
+
+impl Records {
+    fn new(
+        input: &Input,
+        delimiter: u8,
+        schema: SchemaRef,
+        passed: &Passed,
+    ) -> Result<Self, SealError> {
+        Ok(Self {
+            input: input.clone(),
+            delimiter,
+            reader: input.open(passed)?,
+            decoder: ReaderBuilder::new(schema)
+                .with_header(true)
+                .with_delimiter(delimiter)
+                .with_batch_size(TEXT_BATCH_ROWS)
+                .build_decoder(),
+            given: 1,
+            lines: Lines::new(delimiter),
+        })
+    }
+
+    fn batch(&mut self) -> Result<Option<RecordBatch>, SealError> {
+        let mut rows = 0;
+        let mut since_row = 0_u64;
+        let mut since_batch = 0_u64;
+        loop {
+            let bytes = self
+                .reader
+                .fill_buf()
+                .map_err(|error| unreadable(&self.input.path, &error))?;
+            let decoded = self.decoder.decode(bytes);
+            let taken = *decoded.as_ref().unwrap_or(&0);
+            let quotes = self.lines.feed(bytes.get(..taken).unwrap_or(&[]));
+            let at_end = bytes.is_empty();
+            decoded.map_err(|error| self.broken(&error))?;
+            quotes.map_err(|bad| self.bad_quote(bad))?;
+            self.reader.consume(taken);
+            if at_end {
+                self.lines.end().map_err(|bad| self.bad_quote(bad))?;
+            }
+            let buffered = TEXT_BATCH_ROWS - self.decoder.capacity();
+            if taken == 0 || buffered == TEXT_BATCH_ROWS {
+                break;
+            }
+            since_batch += taken as u64;
+            since_row = if buffered > rows {
+                0
+            } else {
+                since_row + taken as u64
+            };
+            rows = buffered;
+            if since_row > MAX_RECORD || since_batch > MAX_BATCH {
+                let line = self.line(self.given + rows as u64 + 1);
+                return Err(self
+                    .input
+                    .malformed(line, "a record that is too long, or a quote never closed"));
+            }
+        }
+        let batch = self.decoder.flush().map_err(|error| self.broken(&error))?;
+        if let Some(batch) = &batch {
+            self.given += batch.num_rows() as u64;
+        }
+        Ok(batch)
+    }
+
+    /// The library's error without the values that it may quote.
+    fn broken(&self, error: &ArrowError) -> SealError {
+        let text = error.to_string();
+        let record = text
+            .split_once("line ")
+            .map(|(_, rest)| {
+                rest.chars()
+                    .take_while(char::is_ascii_digit)
+                    .collect::<String>()
+            })
+            .and_then(|digits| digits.parse::<u64>().ok());
+        let (what, record) = if let Some((_, counts)) = text.split_once("expected ")
+            && text.contains("incorrect number of fields")
+        {
+            (format!("expected {counts} fields"), record)
+        } else if text.contains("UTF-8") {
+            ("text that is not UTF-8".into(), record)
+        } else {
+            // Values are counted from the header as record 0, unlike all others.
+            (
+                "a value changed while the file was read".into(),
+                record.map(|at| at + 1),
+            )
+        };
+        self.input
+            .malformed(record.and_then(|at| self.line(at)), what)
+    }
+
+    fn bad_quote(&self, bad: BadQuote) -> SealError {
+        match bad {
+            BadQuote::Open(line) => self
+                .input
+                .malformed(Some(line), "a quote that is never closed"),
+            BadQuote::TextBehind(line) => self
+                .input
+                .malformed(Some(line), "text behind a closing quote"),
+        }
+    }
+
+    fn line(&self, record: u64) -> Option<u64> {
+        let again = self.input.open(&Passed::default()).ok()?;
+        line_of_record(again, self.delimiter, record).ok().flatten()
+    }
+}

@@ -1,0 +1,194 @@
+//! Why a table is not sealed.
+
+use std::path::PathBuf;
+
+use arrow::error::ArrowError;
+use duckblind_protocol::coded::{Coded, Exit};
+use parquet::errors::ParquetError;
+
+use crate::codes::LakeCode;
+use crate::keys::KeyError;
+use crate::manifest::{MAX_FILES, ManifestError};
+use crate::names::BadTableName;
+use crate::sealed_file::LakeError;
+
+/// An error of the sealer. Names places in the input, never its values.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// The table's name.
+    #[error(transparent)]
+    Name(#[from] BadTableName),
+    /// A key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The manifest.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// No input was given.
+    #[error("nothing to seal")]
+    NoInput,
+    /// An input cannot be opened or read.
+    #[error("input {} cannot be read: {kind}", path.display())]
+    Input {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        kind: std::io::ErrorKind,
+    },
+    /// The file name says no known format.
+    #[error("input {} is in no known format", path.display())]
+    Format {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// Something in an input is wrong.
+    #[error("input {}{}: {what}", path.display(), line.map(|line| format!(", line {line}")).unwrap_or_default())]
+    Malformed {
+        /// Which one.
+        path: PathBuf,
+        /// The line, counted from 1, where lines exist.
+        line: Option<u64>,
+        /// What is wrong.
+        what: String,
+    },
+    /// An input is encrypted.
+    #[error("input {} is encrypted already", path.display())]
+    Encrypted {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// Inputs with different columns.
+    #[error("input {} does not fit the inputs before it: {what}", path.display())]
+    Schema {
+        /// Which one.
+        path: PathBuf,
+        /// What differs.
+        what: String,
+    },
+    /// There is a table already.
+    #[error("{} already holds a sealed table", path.display())]
+    Exists {
+        /// The output directory.
+        path: PathBuf,
+    },
+    /// Writing failed.
+    #[error("{} cannot be written: {kind}", path.display())]
+    Output {
+        /// Which file or directory.
+        path: PathBuf,
+        /// Why.
+        kind: std::io::ErrorKind,
+    },
+    /// The data cannot be written as Parquet.
+    #[error("the table cannot be written as Parquet: {0}")]
+    Parquet(String),
+    /// What was just written does not pass the check.
+    #[error("{} was written wrongly: {why}", path.display())]
+    Check {
+        /// Which file.
+        path: PathBuf,
+        /// What the check found.
+        why: Box<LakeError>,
+    },
+    /// What was just written has something in the clear.
+    #[error("{} has something in the clear", path.display())]
+    Clear {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// More files than a manifest names.
+    #[error("the table needs more than {MAX_FILES} files")]
+    TooLarge,
+}
+
+impl From<ParquetError> for SealError {
+    fn from(error: ParquetError) -> Self {
+        Self::Parquet(error.to_string())
+    }
+}
+
+impl From<ArrowError> for SealError {
+    fn from(error: ArrowError) -> Self {
+        Self::Parquet(error.to_string())
+    }
+}
+
+impl Coded for SealError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Name(error) => return error.code(),
+            Self::Key(error) => return error.code(),
+            Self::Manifest(error) => return error.code(),
+            Self::NoInput | Self::Input { .. } => LakeCode::InputMissing,
+            Self::Format { .. } => LakeCode::InputFormat,
+            Self::Malformed { .. } => LakeCode::InputMalformed,
+            Self::Encrypted { .. } => LakeCode::InputEncrypted,
+            Self::Schema { .. } => LakeCode::InputSchema,
+            Self::Exists { .. } => LakeCode::OutputExists,
+            Self::Output { .. } => LakeCode::OutputIo,
+            Self::Parquet(_) => LakeCode::OutputParquet,
+            Self::Check { .. } | Self::Clear { .. } => LakeCode::OutputClear,
+            Self::TooLarge => LakeCode::OutputTooLarge,
+        }
+        .as_str()
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Name(error) => error.exit(),
+            Self::Key(error) => error.exit(),
+            Self::Manifest(error) => error.exit(),
+            Self::NoInput | Self::Input { .. } | Self::Exists { .. } => Exit::Usage,
+            Self::Format { .. } | Self::Encrypted { .. } | Self::Parquet(_) | Self::TooLarge => {
+                Exit::Unsupported
+            }
+            Self::Malformed { .. } | Self::Schema { .. } => Exit::Malformed,
+            Self::Output { .. } | Self::Check { .. } | Self::Clear { .. } => Exit::Internal,
+        }
+    }
+
+    fn expected(&self) -> Option<String> {
+        match self {
+            Self::Name(error) => error.expected(),
+            Self::Key(error) => error.expected(),
+            Self::Manifest(error) => error.expected(),
+            Self::Format { .. } => {
+                Some("a name that ends in .csv, .tsv, .json, .jsonl, .ndjson or .parquet".into())
+            }
+            _ => None,
+        }
+    }
+
+    fn got(&self) -> Option<String> {
+        match self {
+            Self::Key(error) => error.got(),
+            Self::Manifest(error) => error.got(),
+            _ => None,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(
+            match self {
+                Self::Name(error) => return error.hint(),
+                Self::Key(error) => return error.hint(),
+                Self::Manifest(error) => return error.hint(),
+                Self::NoInput => "name at least one file",
+                Self::Input { .. } => "check the path and its permissions",
+                Self::Format { .. } => "rename the file or convert it",
+                Self::Malformed { line: Some(_), .. } => "correct that line and seal again",
+                Self::Malformed { line: None, .. } => "write the file again and seal again",
+                Self::Encrypted { .. } => "seal the plaintext file that it was made from",
+                Self::Schema { .. } => "seal files of other columns as a table of their own",
+                Self::Exists { .. } => "choose another directory, or remove the old table first",
+                Self::Output { .. } => "check free space and permissions",
+                Self::Parquet(_) => "change the column's type before sealing",
+                Self::Check { .. } | Self::Clear { .. } => {
+                    "the file was removed; this is a fault of duckblind or of the disk"
+                }
+                Self::TooLarge => "make several tables of it",
+            }
+            .into(),
+        )
+    }
+}

@@ -1,0 +1,380 @@
+//! Sealing, end to end, and what it refuses.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
+use duckblind_protocol::coded::Coded as _;
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::encryption::decrypt::FileDecryptionProperties;
+
+use super::*;
+use crate::keys::{OwnerKey, TableKey, unwrap};
+use crate::manifest::{FILE_NAME, VerifiedManifest};
+use crate::names::aad_prefix;
+use crate::sealed_file::{AadPrefix, FileSpec, LocalFile, SealedFile};
+
+struct Bench {
+    dir: tempfile::TempDir,
+    key: TableKey,
+    owner: OwnerKey,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            key: TableKey::generate().unwrap(),
+            owner: OwnerKey::generate().unwrap(),
+        }
+    }
+
+    fn input(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.dir.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn out(&self) -> PathBuf {
+        self.dir.path().join("out")
+    }
+
+    fn seal(&self, inputs: &[PathBuf]) -> Result<Sealed, SealError> {
+        seal(SealRequest {
+            inputs: inputs.to_vec(),
+            table: "orders".into(),
+            out_dir: self.out(),
+            table_key: &self.key,
+            owner: &self.owner,
+            progress: &mut |_| {},
+        })
+    }
+
+    /// Seals and reads back through manifest, wrapped key and virtual file.
+    fn round_trip(&self, inputs: &[PathBuf]) -> Vec<RecordBatch> {
+        let sealed = self.seal(inputs).unwrap();
+        let on_disk = fs::read(self.out().join(FILE_NAME)).unwrap();
+        assert_eq!(on_disk, sealed.manifest_bytes);
+        let manifest = VerifiedManifest::open(&on_disk, &self.owner.public(), None).unwrap();
+        let mut batches = Vec::new();
+        for file in &manifest.files {
+            let wrapped = &file.wrapped_keys[0];
+            let key = unwrap(
+                &self.key,
+                "orders",
+                &file.file_id,
+                &wrapped.key_id,
+                &wrapped.wrapped,
+            )
+            .unwrap();
+            let path = self.out().join(&file.path);
+            batches.push(Self::read_with_parquet_crate(
+                &path,
+                key.expose(),
+                &aad_prefix("orders", &file.file_id),
+            ));
+            let source = LocalFile::new(fs::File::open(&path).unwrap()).unwrap();
+            let sealed = SealedFile::open(
+                Arc::new(source),
+                FileSpec {
+                    key,
+                    aad_prefix: AadPrefix::Supplied(aad_prefix("orders", &file.file_id)),
+                    footer_digest: Some(file.footer_digest),
+                    size: Some(file.size),
+                },
+            )
+            .unwrap();
+            let mut bytes = vec![0; usize::try_from(sealed.virtual_len()).unwrap()];
+            sealed.read_at(&mut bytes, 0).unwrap();
+            let plain = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).unwrap();
+            assert_eq!(&collect(plain), batches.last().unwrap());
+        }
+        batches
+    }
+
+    fn read_with_parquet_crate(path: &Path, key: &[u8], prefix: &[u8]) -> RecordBatch {
+        let properties = FileDecryptionProperties::builder(key.to_vec())
+            .with_aad_prefix(prefix.to_vec())
+            .build()
+            .unwrap();
+        let options = ArrowReaderOptions::new().with_file_decryption_properties(properties);
+        let file = fs::File::open(path).unwrap();
+        collect(ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).unwrap())
+    }
+
+    /// The error of inputs that must not be sealed; nothing may be left of the attempt.
+    fn refused(&self, inputs: &[PathBuf]) -> SealError {
+        let error = self.seal(inputs).unwrap_err();
+        assert!(!self.out().exists(), "something is left");
+        error
+    }
+
+    fn line(&self, name: &str, text: impl AsRef<[u8]>) -> Option<u64> {
+        match self.refused(&[self.input(name, text)]) {
+            SealError::Malformed { path, line, .. } => {
+                assert!(path.ends_with(name));
+                line
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn collect<T: parquet::file::reader::ChunkReader + 'static>(
+    builder: ParquetRecordBatchReaderBuilder<T>,
+) -> RecordBatch {
+    let schema = Arc::clone(builder.schema());
+    let batches: Vec<_> = builder.build().unwrap().map(Result::unwrap).collect();
+    arrow::compute::concat_batches(&schema, &batches).unwrap()
+}
+
+fn as_text(batch: &RecordBatch) -> Vec<String> {
+    let mut text = Vec::new();
+    let mut writer = arrow::csv::WriterBuilder::new()
+        .with_header(true)
+        .build(&mut text);
+    writer.write(batch).unwrap();
+    drop(writer);
+    String::from_utf8(text)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn csv_types_and_values() {
+    let bench = Bench::new();
+    let input = bench.input(
+        "o.csv",
+        "id,price,day,zip,note,at,ok\n1,2.5,2024-01-31,00501,\"a, \"\"b\"\"\nc\",2024-01-31 10:00:00,true\n2,,2024-02-01,12345,,2024-01-31 11:00:00.5,false\n",
+    );
+    let batches = bench.round_trip(&[input]);
+    let types: Vec<_> = batches[0]
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| field.data_type().clone())
+        .collect();
+    assert_eq!(
+        types[..5],
+        [
+            DataType::Int64,
+            DataType::Float64,
+            DataType::Date32,
+            DataType::Utf8,
+            DataType::Utf8
+        ]
+    );
+    assert_eq!(
+        as_text(&batches[0]),
+        [
+            "id,price,day,zip,note,at,ok",
+            "1,2.5,2024-01-31,00501,\"a, \"\"b\"\"",
+            "c\",2024-01-31T10:00:00,true",
+            "2,,2024-02-01,12345,,2024-01-31T11:00:00.500,false",
+        ]
+    );
+}
+
+#[test]
+fn several_inputs_share_their_types() {
+    let bench = Bench::new();
+    let one = bench.input("1.csv", "a,b\n1,x\n");
+    let two = bench.input("2.tsv", "a\tb\n2.5\ty\n");
+    let batches = bench.round_trip(&[one, two]);
+    assert_eq!(batches.len(), 2);
+    assert_eq!(batches[0].schema().field(0).data_type(), &DataType::Float64);
+    assert_eq!(as_text(&batches[1]), ["a,b", "2.5,y"]);
+}
+
+#[test]
+fn json_lines() {
+    let bench = Bench::new();
+    let input = bench.input(
+        "j.jsonl",
+        "{\"a\":1,\"b\":\"x\",\"n\":null}\n\n{\"a\":2.5,\"c\":{\"d\":[1,2]},\"b\":\"y\"}\n",
+    );
+    let batch = bench.round_trip(&[input]).remove(0);
+    let schema = batch.schema();
+    assert_eq!(
+        schema.field_with_name("a").unwrap().data_type(),
+        &DataType::Float64
+    );
+    assert_eq!(
+        schema.field_with_name("n").unwrap().data_type(),
+        &DataType::Utf8
+    );
+    assert!(matches!(
+        schema.field_with_name("c").unwrap().data_type(),
+        DataType::Struct(_)
+    ));
+    assert_eq!(batch.num_rows(), 2);
+}
+
+#[test]
+fn parquet_and_its_unencrypted_twin() {
+    let bench = Bench::new();
+    let input = bench.input(
+        "o.csv",
+        (0..200_000).fold("id,v\n".to_owned(), |text, at| {
+            text + &format!("{at},{}\n", at % 97)
+        }),
+    );
+    let twin = write_unencrypted(vec![input], bench.dir.path().join("clear"), &mut |_| {}).unwrap();
+    assert_eq!(twin.rows, 200_000);
+    let clear = fs::File::open(&twin.files[0]).unwrap();
+    let clear = ParquetRecordBatchReaderBuilder::try_new(clear).unwrap();
+    let groups: Vec<_> = clear
+        .metadata()
+        .row_groups()
+        .iter()
+        .map(parquet::file::metadata::RowGroupMetaData::num_rows)
+        .collect();
+    assert_eq!(groups, [122_880, 77_120]);
+    let clear = collect(clear);
+    let sealed = bench.round_trip(&twin.files);
+    assert_eq!(sealed, [clear]);
+    // Nothing of the data is in the sealed files' bytes, nor its column names.
+    for entry in fs::read_dir(bench.out()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "parquet") {
+            let bytes = fs::read(path).unwrap();
+            assert!(
+                !bytes
+                    .windows(9)
+                    .any(|window| window == b"duckblind" || window == b"ARROW:sch")
+            );
+        }
+    }
+}
+
+#[test]
+fn an_input_without_rows() {
+    let bench = Bench::new();
+    let batches = bench.round_trip(&[bench.input("o.csv", "a,b\n")]);
+    assert_eq!(batches[0].num_rows(), 0);
+    assert_eq!(batches[0].num_columns(), 2);
+}
+
+#[test]
+fn malformed_text_names_file_and_line() {
+    let bench = Bench::new();
+    assert_eq!(bench.line("a.csv", "a,b\n1,2\n3\n"), Some(3));
+    assert_eq!(bench.line("a.csv", "a,b\n\n1,\"x\ny\"\n3,4,5\n"), Some(5));
+    assert_eq!(bench.line("a.csv", "a,b\n1,\"x\n2,y\n"), Some(2));
+    assert_eq!(bench.line("a.csv", "a,b\n1,\"x\"y\n"), Some(2));
+    assert_eq!(bench.line("a.csv", b"a,b\n1,2\n1,\xff\n"), Some(3));
+    assert_eq!(bench.line("a.csv", ""), Some(1));
+    assert_eq!(bench.line("a.csv", "a,\n1,2\n"), Some(1));
+    assert_eq!(bench.line("a.csv", "a,A\n1,2\n"), None);
+    assert_eq!(bench.line("a.json", "{\"a\":1}\n{\"a\":\n"), Some(2));
+    assert_eq!(bench.line("a.json", "[1]\n"), Some(1));
+    assert_eq!(
+        bench.line("a.json", "{\"a\":1}\n\n{\"a\":{\"b\":1}}\n"),
+        Some(3)
+    );
+    assert_eq!(
+        bench.line("a.json", "{\"a\":18446744073709551615}\n"),
+        Some(1)
+    );
+    assert_eq!(bench.line("a.parquet", "PAR1"), None);
+}
+
+#[test]
+fn errors_quote_no_values() {
+    let bench = Bench::new();
+    let error = bench.refused(&[bench.input("a.csv", "a,b\n1,canary\ncanary\n")]);
+    assert!(!duckblind_protocol::coded::render(&error).contains("canary"));
+    let error =
+        bench.refused(&[bench.input("a.json", "{\"a\":\"canary\"}\n{\"a\":{\"x\":\"canary\"}}\n")]);
+    assert!(!duckblind_protocol::coded::render(&error).contains("canary"));
+    assert_eq!(error.code(), "DB-LAK-042");
+}
+
+#[test]
+fn a_quote_never_closed_does_not_fill_the_memory() {
+    let bench = Bench::new();
+    let mut text = b"a,b\n1,2\n3,\"".to_vec();
+    text.resize(20 << 20, b'x');
+    assert_eq!(bench.line("a.csv", &text), Some(3));
+    let mut text = b"{\"a\":1}\n{\"a\":\"".to_vec();
+    text.resize(20 << 20, b'x');
+    assert_eq!(bench.line("a.json", &text), Some(2));
+}
+
+#[test]
+fn inputs_that_do_not_fit_together() {
+    let bench = Bench::new();
+    let one = bench.input("1.csv", "a,b\n1,x\n");
+    let two = bench.input("2.csv", "a,c\n1,x\n");
+    let json = bench.input("3.json", "{\"a\":\"x\",\"b\":\"y\"}\n");
+    assert!(matches!(
+        bench.refused(&[one.clone(), two]),
+        SealError::Schema { .. }
+    ));
+    assert!(matches!(
+        bench.refused(&[one.clone(), json]),
+        SealError::Schema { .. }
+    ));
+    assert!(matches!(bench.refused(&[]), SealError::NoInput));
+    assert!(matches!(
+        bench.refused(&[bench.dir.path().join("none.csv")]),
+        SealError::Input { .. }
+    ));
+    assert!(matches!(
+        bench.refused(&[bench.input("x.txt", "")]),
+        SealError::Format { .. }
+    ));
+    assert!(matches!(
+        bench.refused(&[bench.input("e.parquet", "PAREPARE")]),
+        SealError::Encrypted { .. }
+    ));
+    bench.seal(std::slice::from_ref(&one)).unwrap();
+    let before = fs::read_dir(bench.out()).unwrap().count();
+    assert!(matches!(bench.seal(&[one]), Err(SealError::Exists { .. })));
+    assert_eq!(fs::read_dir(bench.out()).unwrap().count(), before);
+}
+
+#[test]
+fn progress_reaches_the_end() {
+    let bench = Bench::new();
+    let text = (0..5000).fold("id\n".to_owned(), |text, at| text + &format!("{at}\n"));
+    let mut last = Vec::new();
+    let mut progress = |report: Progress| {
+        last.retain(|known: &Progress| known.stage != report.stage);
+        last.push(report);
+    };
+    seal(SealRequest {
+        inputs: vec![bench.input("o.csv", &text)],
+        table: "orders".into(),
+        out_dir: bench.out(),
+        table_key: &bench.key,
+        owner: &bench.owner,
+        progress: &mut progress,
+    })
+    .unwrap();
+    let total = text.len() as u64;
+    assert_eq!(
+        last,
+        [
+            Progress {
+                stage: Stage::Inspecting,
+                bytes: total,
+                total_bytes: total,
+                rows: 0
+            },
+            Progress {
+                stage: Stage::Sealing,
+                bytes: total,
+                total_bytes: total,
+                rows: 5000
+            },
+        ]
+    );
+}

@@ -1,0 +1,199 @@
+//! Walking a chunk from page to page: header module, body module, and so on to the end.
+
+use aws_lc_rs::aead::LessSafeKey;
+
+use super::aad::{Aad, PageId};
+use super::chunks::Chunk;
+use super::error::LakeError;
+use super::modules::{self, LENGTH, OVERHEAD};
+use super::thrift::{BadThrift, Compact, kind, write_padded_i32};
+use super::window::Window;
+
+/// Longest page header, in bytes: bounds of long strings may stand in it.
+pub(super) const MAX_HEADER: usize = 1 << 20;
+
+/// Where a walk stands.
+#[derive(Clone, Debug)]
+pub(super) struct Walk {
+    /// Stored bytes passed.
+    pub(super) stored: u64,
+    /// Plaintext bytes passed.
+    pub(super) plain: u64,
+    next: PageId,
+}
+
+/// One page that a walk came by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Page {
+    pub(super) id: PageId,
+    /// Plaintext length of the body.
+    pub(super) body: usize,
+    /// Where the body's module is, from the chunk's start.
+    pub(super) body_at: u64,
+}
+
+impl Walk {
+    /// At the chunk's first page.
+    pub(super) fn new(chunk: &Chunk) -> Self {
+        let next = if chunk.dictionary {
+            PageId::Dictionary
+        } else {
+            PageId::Data(0)
+        };
+        Self {
+            stored: 0,
+            plain: 0,
+            next,
+        }
+    }
+
+    /// Whether all pages were passed.
+    pub(super) fn ended(&self, chunk: &Chunk) -> bool {
+        self.stored >= chunk.stored
+    }
+
+    /// The size of the next header's plaintext.
+    pub(super) fn header_length(
+        &self,
+        chunk: &Chunk,
+        window: &mut Window<'_>,
+    ) -> Result<usize, LakeError> {
+        let size = modules::size(window.get(self.stored, LENGTH)?)
+            .filter(|size| *size <= MAX_HEADER)
+            .ok_or_else(|| tampered(chunk, self.next))?;
+        Ok(size - OVERHEAD)
+    }
+
+    /// Decrypts the next header into `out`, of exactly its length, with the size of the plaintext
+    /// body in it, and steps over header and body.
+    pub(super) fn step(
+        &mut self,
+        key: &LessSafeKey,
+        chunk: &Chunk,
+        aad: &mut Aad,
+        window: &mut Window<'_>,
+        out: &mut [u8],
+    ) -> Result<Page, LakeError> {
+        let id = self.next;
+        let malformed = || LakeError::PageForm {
+            row_group: chunk.row_group,
+            column: chunk.column,
+        };
+        let module = window.get(self.stored, out.len() + OVERHEAD)?;
+        modules::open(key, module, aad.header(id), out).ok_or_else(|| tampered(chunk, id))?;
+        let stored_body = resize(out, id).ok_or_else(malformed)?;
+        let body_at = self.stored + (out.len() + OVERHEAD) as u64;
+        let end = body_at + stored_body as u64;
+        if end > chunk.stored {
+            return Err(malformed());
+        }
+        let body = stored_body - OVERHEAD;
+        self.stored = end;
+        self.plain += (out.len() + body) as u64;
+        self.next = match id {
+            PageId::Dictionary => PageId::Data(0),
+            PageId::Data(ordinal) => PageId::Data(ordinal.checked_add(1).ok_or_else(malformed)?),
+        };
+        if self.ended(chunk) && chunk.exact.is_some_and(|exact| exact != self.plain) {
+            return Err(malformed());
+        }
+        Ok(Page { id, body, body_at })
+    }
+}
+
+impl Page {
+    /// Decrypts the body into `out`, of exactly its length.
+    pub(super) fn open(
+        &self,
+        key: &LessSafeKey,
+        chunk: &Chunk,
+        aad: &mut Aad,
+        window: &mut Window<'_>,
+        out: &mut [u8],
+    ) -> Result<(), LakeError> {
+        let module = window.get(self.body_at, self.body + OVERHEAD)?;
+        modules::open(key, module, aad.body(self.id), out).ok_or_else(|| tampered(chunk, self.id))
+    }
+}
+
+/// Puts the plaintext body's size into a header in place, same width, and gives the stored size.
+fn resize(header: &mut [u8], id: PageId) -> Option<usize> {
+    let (stored, place) = compressed_size(header, id).ok()?;
+    let plain = stored
+        .checked_sub(i32::try_from(OVERHEAD).ok()?)
+        .filter(|size| *size >= 0)?;
+    write_padded_i32(plain, header.get_mut(place)?).then_some(())?;
+    usize::try_from(stored).ok()
+}
+
+/// `compressed_page_size` of a page header of the right kind, and where it stands.
+fn compressed_size(header: &[u8], id: PageId) -> Result<(i32, std::ops::Range<usize>), BadThrift> {
+    const DATA: i32 = 0;
+    const DICTIONARY: i32 = 2;
+    const DATA_V2: i32 = 3;
+    let mut read = Compact::new(header);
+    let mut last = 0;
+    let mut found = None;
+    let mut fits = false;
+    while let Some(field) = read.field(last)? {
+        match (field.id, field.kind) {
+            (1, kind::I32) => {
+                let page = read.i32()?;
+                fits = match id {
+                    PageId::Dictionary => page == DICTIONARY,
+                    PageId::Data(_) => page == DATA || page == DATA_V2,
+                };
+            }
+            (3, kind::I32) if found.is_none() => {
+                let from = read.at();
+                let size = read.i32()?;
+                found = Some((size, from..read.at()));
+            }
+            (1 | 3, _) => return Err(BadThrift),
+            _ => read.skip(field.kind)?,
+        }
+        last = field.id;
+    }
+    if !fits || read.at() != header.len() {
+        return Err(BadThrift);
+    }
+    found.ok_or(BadThrift)
+}
+
+fn tampered(chunk: &Chunk, page: PageId) -> LakeError {
+    LakeError::Tampered {
+        row_group: chunk.row_group,
+        column: chunk.column,
+        page: match page {
+            PageId::Dictionary => "dictionary".into(),
+            PageId::Data(ordinal) => ordinal.to_string(),
+        },
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// A data page header: type 0, sizes 100 and 200, an empty structure, end.
+    const HEADER: &[u8] = b"\x15\x00\x15\xc8\x01\x15\x90\x03\x2c\x00\x00";
+
+    #[test]
+    fn the_size_is_replaced_in_place() {
+        let mut header = HEADER.to_vec();
+        assert_eq!(resize(&mut header, PageId::Data(0)), Some(200));
+        assert_eq!(header.len(), HEADER.len());
+        assert_eq!(compressed_size(&header, PageId::Data(0)).unwrap().0, 168);
+        assert_eq!(resize(&mut HEADER.to_vec(), PageId::Dictionary), None);
+        let mut tiny = HEADER.to_vec();
+        tiny.splice(6..8, [62]);
+        assert_eq!(resize(&mut tiny, PageId::Data(0)), None);
+        for cut in 0..HEADER.len() {
+            assert_eq!(
+                resize(HEADER.to_vec().get_mut(..cut).unwrap(), PageId::Data(0)),
+                None
+            );
+        }
+    }
+}
