@@ -1,0 +1,115 @@
+//! Evidence of a requester: `/v1/appraisals`. Also what a node's attestation shares with it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use duckblind_protocol::http::{AppraisalBody, AppraisalReply};
+use duckblind_protocol::ids::{ChallengeId, NodeId, Nonce};
+
+use super::error::ApiError;
+use super::extract::{self, Json};
+use super::schema;
+use crate::appraisal::{Judged, Question, claimed_instance};
+use crate::clock;
+use crate::metrics::Counter;
+use crate::state;
+
+/// How long an appraisal waits for its turn.
+const WAIT_FOR_TURN: Duration = Duration::from_secs(5);
+
+/// Appraises evidence that answers a challenge, which is used up. Refused evidence too is answered
+/// by 200, with a signed result that says so.
+#[utoipa::path(
+    post, path = "/v1/appraisals", tag = "evidence",
+    request_body = schema::AppraisalBody,
+    responses(
+        (status = 200, description = "The signed result, positive or negative", body = schema::AppraisalReply),
+        (status = "4XX", description = "Refused before appraisal", body = schema::ErrorBody),
+    )
+)]
+pub(super) async fn appraise(
+    State(state): State<Arc<state::State>>,
+    Json(body): Json<AppraisalBody>,
+) -> Result<axum::Json<AppraisalReply>, ApiError> {
+    let evidence = extract::evidence(&body.evidence)?;
+    let (judged, _) = judge(&state, body.challenge, body.requester_nonce, evidence, None).await?;
+    Ok(axum::Json(judged.reply()))
+}
+
+/// Takes the challenge and appraises; gives the evidence back with the result.
+pub(super) async fn judge(
+    state: &Arc<state::State>,
+    challenge: ChallengeId,
+    requester_nonce: Option<Nonce>,
+    evidence: Vec<u8>,
+    node: Option<NodeId>,
+) -> Result<(Judged, Vec<u8>), ApiError> {
+    // The turn comes before the challenge: being busy uses nothing up.
+    let turn = tokio::time::timeout(WAIT_FOR_TURN, Arc::clone(&state.turns).acquire_owned())
+        .await
+        .map_err(|_| {
+            state
+                .metrics
+                .count(Counter::TurnedAway, [("cause", "appraisals")]);
+            ApiError::Busy
+        })?
+        .map_err(|_| ApiError::Busy)?;
+    let now = state.clock.now();
+    let taken = state.store.take_challenge(challenge, now).await?;
+    let reject = |kind| {
+        state
+            .metrics
+            .count(Counter::NoncesRejected, [("kind", kind)]);
+    };
+    let nonces = taken
+        .ok_or_else(|| {
+            reject("challenge");
+            ApiError::ChallengeUnknown
+        })?
+        .open(requester_nonce)
+        .inspect_err(|_| reject("commitment"))?;
+
+    let earlier = match claimed_instance(&evidence) {
+        Some(instance) => state.store.earlier(instance).await?,
+        None => None,
+    };
+    let shared = Arc::clone(state);
+    let started = clock::monotonic();
+    let (judged, evidence) = tokio::task::spawn_blocking(move || {
+        let judged = shared.judge.judge(Question {
+            evidence: &evidence,
+            nonces,
+            node,
+            earlier,
+            now,
+        });
+        drop(turn);
+        (judged, evidence)
+    })
+    .await
+    .map_err(|_| ApiError::Internal("the appraisal ended early"))?;
+    let judged = judged.map_err(|_| ApiError::Internal("the result cannot be signed"))?;
+
+    state.metrics.appraised_in(started.elapsed());
+    let first_reason = judged.reasons().first().copied().unwrap_or("none");
+    state.metrics.count(
+        Counter::Appraisals,
+        [
+            ("tee", judged.tee()),
+            ("result", judged.verdict()),
+            ("reason", first_reason),
+        ],
+    );
+    state
+        .metrics
+        .count(Counter::EarsIssued, [("verdict", judged.verdict())]);
+    tracing::info!(
+        verdict = judged.verdict(),
+        reasons = judged.reasons().join(","),
+        node = node.map(|id| id.to_string()),
+        sim = judged.sim(),
+        "appraised"
+    );
+    Ok((judged, evidence))
+}

@@ -1,0 +1,255 @@
+//! Single-use nonces: challenges for evidence, and server nonces for signed node requests.
+//!
+//! Taking one is a delete inside one synced transaction. What was taken is gone before anybody
+//! hears of it, so that neither a race nor a restart gives it out twice.
+
+use duckblind_protocol::ids::{ChallengeId, Digest, Nonce, UnixTime};
+use duckblind_protocol::key_statement::nonce_commitment;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{Store, StoreError};
+
+/// How long a nonce lives, in seconds.
+pub const LIFETIME_SECONDS: i64 = 120;
+/// How many of one kind may be alive.
+pub const MAX_LIVE: i64 = 100_000;
+
+/// A challenge to hand out.
+#[derive(Clone, Copy, Debug)]
+pub struct NewChallenge {
+    /// Its name.
+    pub id: ChallengeId,
+    /// The verifier's part of the nonce.
+    pub nonce: Nonce,
+    /// What the requester bound itself to, if it takes part.
+    pub commitment: Option<Digest>,
+}
+
+/// A challenge that was alive and is now used up.
+#[derive(Debug)]
+pub struct TakenChallenge {
+    nonce: Nonce,
+    commitment: Option<Digest>,
+}
+
+/// The two parts of a challenge's nonce, the second as it was committed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NonceParts {
+    /// The verifier's.
+    pub verifier: Nonce,
+    /// The requester's, if it took part.
+    pub requester: Option<Nonce>,
+}
+
+/// The requester's nonce is not what it committed to, or is missing, or was not announced.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the requester's nonce does not fit the commitment of this challenge")]
+pub struct CommitmentMismatch;
+
+impl TakenChallenge {
+    /// Opens the commitment.
+    pub fn open(self, requester: Option<Nonce>) -> Result<NonceParts, CommitmentMismatch> {
+        let fits = match (&self.commitment, &requester) {
+            (None, None) => true,
+            (Some(commitment), Some(nonce)) => commitment.ct_eq(&nonce_commitment(nonce)),
+            _ => false,
+        };
+        if !fits {
+            return Err(CommitmentMismatch);
+        }
+        Ok(NonceParts {
+            verifier: self.nonce,
+            requester,
+        })
+    }
+}
+
+impl Store {
+    /// Keeps a challenge for its lifetime. `false`: too many are alive.
+    pub async fn keep_challenge(
+        &self,
+        challenge: NewChallenge,
+        now: UnixTime,
+    ) -> Result<bool, StoreError> {
+        self.transaction(move |db| {
+            if !make_room(db, "challenges", now)? {
+                return Ok(false);
+            }
+            db.prepare_cached(
+                "INSERT INTO challenges (id, nonce, commitment, expires) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![
+                challenge.id.as_bytes(),
+                challenge.nonce.as_bytes(),
+                challenge.commitment.map(|digest| *digest.as_bytes()),
+                now.0.saturating_add(LIFETIME_SECONDS),
+            ])?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Uses a challenge up. `None`: there is none of this name alive.
+    pub async fn take_challenge(
+        &self,
+        id: ChallengeId,
+        now: UnixTime,
+    ) -> Result<Option<TakenChallenge>, StoreError> {
+        let row = self
+            .transaction(move |db| {
+                Ok(db
+                    .prepare_cached(
+                        "DELETE FROM challenges WHERE id = ?1 RETURNING nonce, commitment, expires",
+                    )?
+                    .query_row([id.as_bytes()], |row| {
+                        Ok((
+                            row.get::<_, [u8; 32]>(0)?,
+                            row.get::<_, Option<[u8; 32]>>(1)?,
+                            row.get::<_, i64>(2)?,
+                        ))
+                    })
+                    .optional()?)
+            })
+            .await?;
+        Ok(row
+            .filter(|(_, _, expires)| now.0 < *expires)
+            .map(|(nonce, commitment, _)| TakenChallenge {
+                nonce: Nonce::from_bytes(nonce),
+                commitment: commitment.map(Digest::from_bytes),
+            }))
+    }
+
+    /// Keeps a server nonce for its lifetime. `false`: too many are alive.
+    pub async fn keep_server_nonce(&self, nonce: Nonce, now: UnixTime) -> Result<bool, StoreError> {
+        self.transaction(move |db| {
+            if !make_room(db, "server_nonces", now)? {
+                return Ok(false);
+            }
+            db.prepare_cached("INSERT INTO server_nonces (nonce, expires) VALUES (?1, ?2)")?
+                .execute(params![
+                    nonce.as_bytes(),
+                    now.0.saturating_add(LIFETIME_SECONDS)
+                ])?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Uses a server nonce up; whether it was alive.
+    pub async fn take_server_nonce(&self, nonce: Nonce, now: UnixTime) -> Result<bool, StoreError> {
+        let expires = self
+            .transaction(move |db| {
+                Ok(db
+                    .prepare_cached("DELETE FROM server_nonces WHERE nonce = ?1 RETURNING expires")?
+                    .query_row([nonce.as_bytes()], |row| row.get::<_, i64>(0))
+                    .optional()?)
+            })
+            .await?;
+        Ok(expires.is_some_and(|expires| now.0 < expires))
+    }
+}
+
+/// Drops what has expired; whether another one fits. `table` is one of ours, never input.
+fn make_room(db: &Connection, table: &'static str, now: UnixTime) -> Result<bool, StoreError> {
+    db.prepare_cached(&format!("DELETE FROM {table} WHERE expires <= ?1"))?
+        .execute([now.0])?;
+    let alive: i64 = db
+        .prepare_cached(&format!("SELECT count(*) FROM {table}"))?
+        .query_row([], |row| row.get(0))?;
+    Ok(alive < MAX_LIVE)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixTime = UnixTime(1_800_000_000);
+
+    fn challenge(commitment: Option<Digest>) -> NewChallenge {
+        NewChallenge {
+            id: ChallengeId::random().unwrap(),
+            nonce: Nonce::random().unwrap(),
+            commitment,
+        }
+    }
+
+    #[tokio::test]
+    async fn once_only_also_across_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        let (used, open) = (challenge(None), challenge(None));
+        let nonce = Nonce::random().unwrap();
+        {
+            let store = Store::open(&path).unwrap();
+            assert!(store.keep_challenge(used, NOW).await.unwrap());
+            assert!(store.keep_challenge(open, NOW).await.unwrap());
+            assert!(store.keep_server_nonce(nonce, NOW).await.unwrap());
+            assert!(store.take_challenge(used.id, NOW).await.unwrap().is_some());
+            assert!(store.take_challenge(used.id, NOW).await.unwrap().is_none());
+            assert!(store.take_server_nonce(nonce, NOW).await.unwrap());
+        }
+        let store = Store::open(&path).unwrap();
+        assert!(store.take_challenge(used.id, NOW).await.unwrap().is_none());
+        assert!(!store.take_server_nonce(nonce, NOW).await.unwrap());
+        let parts = store.take_challenge(open.id, NOW).await.unwrap().unwrap();
+        assert_eq!(parts.open(None).unwrap().verifier, open.nonce);
+    }
+
+    #[tokio::test]
+    async fn of_many_takers_one_wins() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        let (one, two) = (Store::open(&path).unwrap(), Store::open(&path).unwrap());
+        let wanted = challenge(None);
+        one.keep_challenge(wanted, NOW).await.unwrap();
+        let takers: Vec<_> = (0..16)
+            .map(|n| {
+                let store = if n % 2 == 0 { one.clone() } else { two.clone() };
+                tokio::spawn(async move { store.take_challenge(wanted.id, NOW).await.unwrap() })
+            })
+            .collect();
+        let mut won = 0;
+        for taker in takers {
+            won += usize::from(taker.await.unwrap().is_some());
+        }
+        assert_eq!(won, 1);
+    }
+
+    #[tokio::test]
+    async fn expired_ones_are_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("state")).unwrap();
+        let (late, intime) = (challenge(None), challenge(None));
+        store.keep_challenge(late, NOW).await.unwrap();
+        store.keep_challenge(intime, NOW).await.unwrap();
+        let end = UnixTime(NOW.0 + LIFETIME_SECONDS);
+        assert!(store.take_challenge(late.id, end).await.unwrap().is_none());
+        let just_before = UnixTime(end.0 - 1);
+        assert!(
+            store
+                .take_challenge(intime.id, just_before)
+                .await
+                .unwrap()
+                .is_some()
+        );
+        let nonce = Nonce::random().unwrap();
+        store.keep_server_nonce(nonce, NOW).await.unwrap();
+        assert!(!store.take_server_nonce(nonce, end).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn commitments_open_with_their_nonce_only() {
+        let (mine, other) = (Nonce::random().unwrap(), Nonce::random().unwrap());
+        let nonce = Nonce::random().unwrap();
+        let taken = |commitment| TakenChallenge { nonce, commitment };
+        let committed = Some(nonce_commitment(&mine));
+        assert_eq!(
+            taken(committed).open(Some(mine)).unwrap().requester,
+            Some(mine)
+        );
+        assert_eq!(taken(committed).open(Some(other)), Err(CommitmentMismatch));
+        assert_eq!(taken(committed).open(None), Err(CommitmentMismatch));
+        assert_eq!(taken(None).open(Some(mine)), Err(CommitmentMismatch));
+    }
+}
