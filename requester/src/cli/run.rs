@@ -1,0 +1,301 @@
+//! `duckblind run`: from a query to a whole answer.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use duckblind_protocol::coded::{Coded as _, Exit};
+use duckblind_protocol::receipt::SignedReceipt;
+use serde_json::json;
+
+use super::failure::Failure;
+use super::paths;
+use super::run_args::RunArgs;
+use super::ui::{self, Ui};
+use crate::client::{
+    Attested, ConnectOptions, Event, Finished, Identity, JobRequest, RunningJob, Session,
+    TableInput, Target,
+};
+use crate::error::RequesterError;
+use crate::output::{Output, Written};
+use crate::receipt::SavedReceipt;
+use crate::trust::Trust;
+
+/// Longest pause between two tries while an enclave is busy.
+const MAX_PAUSE: Duration = Duration::from_secs(10);
+
+pub(super) async fn run(ui: &Ui, trust: Option<&Path>, args: RunArgs) -> Result<(), Failure> {
+    // Everything that can be wrong here is said before anything is dialled.
+    let trust = paths::trust(trust)?;
+    let format = args.format()?;
+    let owner = args.keys.owner(ui)?;
+    let request = request(&args, owner.public())?;
+    let output = Output::create(format, args.output.as_deref(), args.max_rows)
+        .map_err(RequesterError::from)?;
+    let options = ConnectOptions {
+        identity: Arc::new(identity(&args)?),
+        order_key: owner.signing_key().clone(),
+        target: target(&args)?,
+        fresh: args.fresh,
+    };
+
+    let begun = Instant::now();
+    let spinner = ui.spinner("connecting");
+    let session = interruptible(async { Ok(Session::connect(&trust, options).await?) }).await?;
+    let attested = session.attested().await;
+    spinner.suspend(|| ui.banner(attested.key.sim()));
+    spinner.set_prefix("waiting for the enclave");
+    let deadline = args.wait.map(|s| Instant::now() + Duration::from_secs(s));
+    let job = interruptible(submit(ui, &session, &request, deadline)).await?;
+    spinner.set_prefix("running");
+
+    let connected = begun.elapsed();
+    let done = receive(job, output, &spinner).await;
+    spinner.finish_and_clear();
+    let attested = session.attested().await;
+    let keeper = Keeper {
+        trust: &trust,
+        session: &session,
+        attested: &attested,
+        file: args.receipt.as_deref(),
+    };
+    match done {
+        Ok((finished, written)) => {
+            keeper.keep(&finished.signed_receipt)?;
+            report(
+                ui, &args, &session, &attested, &finished, written, connected,
+            );
+            Ok(())
+        }
+        Err(end) => {
+            if let Some(receipt) = &end.receipt {
+                keeper.keep(receipt)?;
+            }
+            if end.rows_out {
+                ui.warning("output incomplete: the rows on stdout are not an answer");
+            }
+            Err(end.failure)
+        }
+    }
+}
+
+fn request(args: &RunArgs, own: duckblind_protocol::ids::PublicKey) -> Result<JobRequest, Failure> {
+    let keys = args.keys.provider()?;
+    let owner = args.owner.unwrap_or(own);
+    let mut tables = Vec::with_capacity(args.tables.len());
+    for table in &args.tables {
+        tables.push(TableInput::open(
+            &table.name,
+            &table.dir,
+            table.remote.as_deref(),
+            &owner,
+            &keys,
+        )?);
+    }
+    Ok(JobRequest::new(args.query()?, tables, args.limits())?)
+}
+
+fn identity(args: &RunArgs) -> Result<Identity, Failure> {
+    let path = match &args.identity {
+        Some(path) => path.clone(),
+        None => paths::config_dir()?.join("identity.key"),
+    };
+    Ok(Identity::at(&path)?)
+}
+
+fn target(args: &RunArgs) -> Result<Target, Failure> {
+    Ok(match (&args.node, &args.host) {
+        (Some(node), _) => Target::Node(*node),
+        (None, Some(address)) => Target::Address {
+            address: address.clone(),
+            known_hosts: paths::config_dir()?.join("known_hosts.json"),
+        },
+        (None, None) => Target::Any,
+    })
+}
+
+/// Ends early on Ctrl-C; nothing has been accepted yet.
+async fn interruptible<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::select! {
+        result = work => result,
+        _ = tokio::signal::ctrl_c() => Err(Failure::cancelled()),
+    }
+}
+
+/// Submits until accepted; waits while the enclave is busy, if asked to.
+async fn submit(
+    ui: &Ui,
+    session: &Session,
+    request: &JobRequest,
+    deadline: Option<Instant>,
+) -> Result<RunningJob, Failure> {
+    let mut pause = Duration::from_millis(200);
+    loop {
+        let error = match session.run(request).await {
+            Ok(job) => return Ok(job),
+            Err(error) => error,
+        };
+        let left = deadline.map_or(Duration::ZERO, |end| {
+            end.saturating_duration_since(Instant::now())
+        });
+        if error.exit() != Exit::Busy || left.is_zero() {
+            return Err(error.into());
+        }
+        let asked = error
+            .retry_after_ms()
+            .map_or(pause, |ms| Duration::from_millis(ms.into()));
+        ui.note(&format!("{error}; trying again"));
+        tokio::time::sleep(asked.min(left).min(MAX_PAUSE)).await;
+        pause = (pause * 2).min(MAX_PAUSE);
+    }
+}
+
+/// A job that gave no answer.
+struct End {
+    failure: Failure,
+    receipt: Option<SignedReceipt>,
+    rows_out: bool,
+}
+
+/// Writes rows as they come; commits the output only when the job has ended well.
+async fn receive(
+    mut job: RunningJob,
+    mut output: Output,
+    spinner: &indicatif::ProgressBar,
+) -> Result<(Finished, Written), End> {
+    let canceller = job.canceller();
+    let stop = tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            canceller.cancel();
+        }
+    });
+    let mut rows = 0;
+    let mut broken = None;
+    while let Some(event) = job.next().await {
+        let step = match event {
+            Event::Schema(schema) => output.schema(&schema),
+            Event::Batch(batch) => {
+                rows += batch.num_rows() as u64;
+                spinner.set_message(ui::rows(rows));
+                output.batch(&batch)
+            }
+        };
+        if let Err(error) = step {
+            // The disk is full, or nobody reads stdout: the rest is of no use.
+            job.canceller().cancel();
+            broken = Some(error);
+            break;
+        }
+    }
+    let finished = job.finish().await;
+    stop.abort();
+    let rows_out = output.is_out();
+    let end = |failure: Failure, receipt| End {
+        failure,
+        receipt,
+        rows_out,
+    };
+    match (finished, broken) {
+        (Ok(finished), None) => match output.commit() {
+            Ok(written) => Ok((finished, written)),
+            Err(error) => Err(end(error.into(), Some(finished.signed_receipt))),
+        },
+        (Err(unfinished), None) => {
+            let receipt = unfinished.receipt.clone();
+            Err(end(unfinished.into(), receipt))
+        }
+        (finished, Some(error)) => {
+            let receipt = match finished {
+                Ok(finished) => Some(finished.signed_receipt),
+                Err(unfinished) => unfinished.receipt,
+            };
+            Err(end(error.into(), receipt))
+        }
+    }
+}
+
+/// Keeps the receipt, of failures too.
+struct Keeper<'a> {
+    trust: &'a Trust,
+    session: &'a Session,
+    attested: &'a Attested,
+    file: Option<&'a Path>,
+}
+
+impl Keeper<'_> {
+    fn keep(&self, receipt: &SignedReceipt) -> Result<(), Failure> {
+        if let Some(path) = self.file {
+            SavedReceipt::new(self.trust, self.session.node(), self.attested, receipt)?
+                .save(path)?;
+        }
+        Ok(())
+    }
+}
+
+fn report(
+    ui: &Ui,
+    args: &RunArgs,
+    session: &Session,
+    attested: &Attested,
+    finished: &Finished,
+    written: Written,
+    connected: Duration,
+) {
+    if ui.is_json() {
+        let receipt = &finished.receipt;
+        let value = json!({
+            "schema": "duckblind/run/v1",
+            "job": finished.job,
+            "node": session.node(),
+            "host": session.address().to_string(),
+            "rows": finished.rows,
+            "rows_hidden": written.rows_hidden,
+            "result_bytes": finished.bytes,
+            "output": args.output,
+            "receipt_file": args.receipt,
+            "sim": attested.key.sim(),
+            "logged": false,
+            "fresh": attested.presented.requester_nonce.is_some(),
+            "key_statement": attested.key.key_statement(),
+            "policy": attested.key.appraised().policy_id(),
+            "receipt": {
+                "outcome": receipt.outcome.code(),
+                "order": receipt.order,
+                "manifests": receipt.manifests,
+                "chunks": receipt.chunks,
+                "bytes": receipt.bytes,
+                "transcript": receipt.transcript,
+                "accepted_ms": receipt.accepted_ms,
+                "ended_ms": receipt.ended_ms,
+            },
+            "connect_ms": milliseconds(connected),
+            "job_ms": milliseconds(finished.elapsed),
+        });
+        if args.output.is_some() {
+            ui.value(&value);
+        } else {
+            ui.side_value(&value);
+        }
+        return;
+    }
+    if written.rows_hidden > 0 {
+        ui.warning(&format!(
+            "{} not shown; write them with -o FILE or --format csv",
+            ui::rows(written.rows_hidden)
+        ));
+    }
+    ui.note(&format!(
+        "{}, {} in {}; job {}, receipt verified{}",
+        ui::rows(finished.rows),
+        ui::size(finished.bytes),
+        ui::duration(finished.elapsed),
+        finished.job,
+        args.receipt
+            .as_ref()
+            .map_or_else(String::new, |path| format!(", kept in {}", path.display())),
+    ));
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}

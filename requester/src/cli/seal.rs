@@ -1,0 +1,135 @@
+//! `duckblind seal`: plain files in, a sealed table out.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use duckblind_lake::keys::key_id;
+use duckblind_lake::seal::{Progress, SealRequest, Stage, seal as seal_table};
+use duckblind_protocol::ids::Digest;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::failure::Failure;
+use super::paths::KeyArgs;
+use super::ui::{self, Ui};
+
+const EXAMPLES: &str = "\
+Examples:
+  duckblind keys new orders
+  duckblind seal orders.csv --table orders --out sealed/orders
+  duckblind seal 2025.parquet 2026.parquet --table sales --out /data/sealed/sales";
+
+/// Seal CSV, JSON lines or Parquet files into an encrypted table
+///
+/// Writes standard encrypted Parquet (one random key per file, wrapped under the table key
+/// NAME-v1) and a manifest signed with your owner key. The inputs are not changed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct SealArgs {
+    /// .csv, .tsv, .json, .jsonl, .ndjson or .parquet files, all with the same columns
+    #[arg(value_name = "IN", required = true)]
+    inputs: Vec<PathBuf>,
+    /// The table's name in SQL
+    #[arg(long, short, value_name = "NAME")]
+    table: String,
+    /// Directory for the sealed table; must not hold one yet
+    #[arg(long, short, value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    keys: KeyArgs,
+}
+
+pub(super) fn seal(ui: &Ui, args: SealArgs) -> Result<(), Failure> {
+    let id = key_id(&args.table);
+    let table_key = args.keys.provider()?.table_key(&id)?;
+    let owner = args.keys.owner(ui)?;
+    let begun = Instant::now();
+    let mut meter = Meter::new(ui);
+    let sealed = seal_table(SealRequest {
+        inputs: args.inputs,
+        table: args.table.clone(),
+        out_dir: args.out.clone(),
+        table_key: &table_key,
+        owner: &owner,
+        progress: &mut |progress| meter.report(ui, progress),
+    });
+    meter.bar.finish_and_clear();
+    let sealed = sealed?;
+    let manifest = Digest::of(&sealed.manifest_bytes);
+    let value = json!({
+        "schema": "duckblind/seal/v1",
+        "table": args.table,
+        "out": args.out,
+        "key_id": id,
+        "owner": owner.public(),
+        "manifest": manifest,
+        "rows": sealed.rows,
+        "bytes": sealed.bytes,
+        "seconds": begun.elapsed().as_secs_f64(),
+    });
+    ui.show(&value, || {
+        format!(
+            "sealed {} ({}) in {} into {}\nkey {id}, manifest {manifest}",
+            ui::rows(sealed.rows),
+            ui::size(sealed.bytes),
+            ui::duration(begun.elapsed()),
+            args.out.display(),
+        )
+    });
+    Ok(())
+}
+
+/// A bar on a terminal; elsewhere a line now and then.
+struct Meter {
+    bar: ProgressBar,
+    begun: Instant,
+    last_line: Option<Instant>,
+}
+
+const FIRST_AFTER: Duration = Duration::from_secs(1);
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+impl Meter {
+    fn new(ui: &Ui) -> Self {
+        let bar = ui.spinner("sealing");
+        Self {
+            bar,
+            begun: Instant::now(),
+            last_line: None,
+        }
+    }
+
+    fn report(&mut self, ui: &Ui, progress: Progress) {
+        let what = match progress.stage {
+            Stage::Inspecting => "reading",
+            Stage::Sealing => "sealing",
+        };
+        if self.bar.is_hidden() {
+            let due = match self.last_line {
+                Some(last) => last.elapsed() >= LINE_EVERY,
+                None => self.begun.elapsed() >= LINE_EVERY,
+            };
+            if due {
+                self.last_line = Some(Instant::now());
+                ui.note(&format!(
+                    "{what}: {} of {}, {}",
+                    ui::size(progress.bytes),
+                    ui::size(progress.total_bytes),
+                    ui::rows(progress.rows)
+                ));
+            }
+            return;
+        }
+        if self.bar.length().is_none() && self.begun.elapsed() >= FIRST_AFTER {
+            let template =
+                "{prefix} [{bar:30}] {binary_bytes} of {binary_total_bytes}, {msg}, {eta} left";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                self.bar.set_style(style.progress_chars("=> "));
+            }
+            self.bar.set_length(progress.total_bytes);
+        }
+        self.bar.set_prefix(what);
+        self.bar.set_position(progress.bytes);
+        self.bar.set_message(ui::rows(progress.rows));
+    }
+}

@@ -1,0 +1,256 @@
+//! Files: read with a cap, secret ones only if nobody else may read them, written whole or not
+//! at all.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use duckblind_protocol::coded::{Coded, Exit};
+use zeroize::Zeroizing;
+
+/// Cap of every file that is read whole: trust files, policies, certificates, SQL.
+pub const MAX_TEXT: u64 = 1 << 20;
+
+/// A file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// Missing or unreadable.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Cannot be made.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// In the way of a new file.
+    #[error("{} exists already", .0.display())]
+    Exists(PathBuf),
+    /// A secret that others may read.
+    #[error("{} may be read by others", path.display())]
+    Permissions {
+        /// Which file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Larger than such a file can be.
+    #[error("{} is too large", path.display())]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+        /// Bytes allowed.
+        cap: u64,
+    },
+    /// Right name, wrong contents.
+    #[error("{} is not {wanted}", path.display())]
+    Contents {
+        /// Which file.
+        path: PathBuf,
+        /// What it should have been.
+        wanted: &'static str,
+    },
+}
+
+impl FileError {
+    /// For `map_err` on reading.
+    pub fn read(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Read { path, source }
+    }
+
+    /// For `map_err` on writing.
+    pub fn write(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| match source.kind() {
+            std::io::ErrorKind::AlreadyExists => Self::Exists(path),
+            _ => Self::Write { path, source },
+        }
+    }
+}
+
+impl Coded for FileError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "DB-REQ-001",
+            Self::Write { .. } => "DB-REQ-002",
+            Self::Exists(_) => "DB-REQ-003",
+            Self::Permissions { .. } => "DB-REQ-004",
+            Self::TooLarge { .. } => "DB-REQ-005",
+            Self::Contents { .. } => "DB-REQ-006",
+        }
+    }
+    fn exit(&self) -> Exit {
+        match self {
+            Self::TooLarge { .. } | Self::Contents { .. } => Exit::Malformed,
+            _ => Exit::Usage,
+        }
+    }
+    fn expected(&self) -> Option<String> {
+        match self {
+            Self::Permissions { .. } => Some("mode 0600".into()),
+            Self::TooLarge { cap, .. } => Some(format!("at most {cap} bytes")),
+            _ => None,
+        }
+    }
+    fn got(&self) -> Option<String> {
+        match self {
+            Self::Read { source, .. } | Self::Write { source, .. } => Some(source.to_string()),
+            Self::Permissions { mode, .. } => Some(format!("mode {mode:04o}")),
+            _ => None,
+        }
+    }
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Exists(_) => Some("choose another place, or move the old file away first".into()),
+            Self::Permissions { path, .. } => Some(format!("chmod 600 {}", path.display())),
+            _ => None,
+        }
+    }
+}
+
+/// The bytes of a file of at most `cap` bytes.
+pub fn read_bytes(path: &Path, cap: u64) -> Result<Vec<u8>, FileError> {
+    let file = File::open(path).map_err(FileError::read(path))?;
+    read_capped(file, path, cap)
+}
+
+fn read_capped(file: File, path: &Path, cap: u64) -> Result<Vec<u8>, FileError> {
+    let mut bytes = Vec::new();
+    file.take(cap.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(FileError::read(path))?;
+    if bytes.len() as u64 > cap {
+        return Err(FileError::TooLarge {
+            path: path.into(),
+            cap,
+        });
+    }
+    Ok(bytes)
+}
+
+/// A text file of at most [`MAX_TEXT`] bytes.
+pub fn read_text(path: &Path) -> Result<String, FileError> {
+    String::from_utf8(read_bytes(path, MAX_TEXT)?).map_err(|_| FileError::Contents {
+        path: path.into(),
+        wanted: "UTF-8 text",
+    })
+}
+
+/// A secret: a regular file, not a link, that only its owner may read.
+pub fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+        .open(path)
+        .map_err(FileError::read(path))?;
+    let metadata = file.metadata().map_err(FileError::read(path))?;
+    if !metadata.is_file() {
+        return Err(FileError::Contents {
+            path: path.into(),
+            wanted: "a regular file",
+        });
+    }
+    let mode = metadata.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(FileError::Permissions {
+            path: path.into(),
+            mode,
+        });
+    }
+    read_capped(file, path, 4096).map(Zeroizing::new)
+}
+
+/// Makes a new file with these permissions; one that exists is an error.
+pub fn create_new(path: &Path, mode: u32, contents: &[u8]) -> Result<(), FileError> {
+    create_parent(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .map_err(FileError::write(path))?;
+    file.write_all(contents)
+        .and_then(|()| file.sync_all())
+        .map_err(FileError::write(path))
+}
+
+/// Replaces a file as a whole.
+pub fn replace(path: &Path, mode: u32, contents: &[u8]) -> Result<(), FileError> {
+    let beside = beside(path);
+    create_new(&beside, mode, contents)?;
+    std::fs::rename(&beside, path).map_err(|source| {
+        // The half-done file is of no use; the error that is reported is the rename's.
+        let _ = std::fs::remove_file(&beside);
+        FileError::write(path)(source)
+    })
+}
+
+/// A name beside `path`, for a file that is renamed into place when it is whole.
+pub fn beside(path: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}.part", std::process::id()));
+    path.with_file_name(name)
+}
+
+/// Makes the directory that `path` is in.
+pub fn create_parent(path: &Path) -> Result<(), FileError> {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => {
+            std::fs::create_dir_all(parent).map_err(FileError::write(parent))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_must_be_private_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = dir.path().join("open");
+        create_new(&open, 0o644, b"x").unwrap();
+        assert_eq!(read_secret(&open).unwrap_err().code(), "DB-REQ-004");
+        let closed = dir.path().join("closed");
+        create_new(&closed, 0o600, b"x").unwrap();
+        assert_eq!(read_secret(&closed).unwrap().as_slice(), b"x");
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&closed, &link).unwrap();
+        assert!(read_secret(&link).is_err());
+    }
+
+    #[test]
+    fn replacing_leaves_one_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        create_new(&path, 0o600, b"1").unwrap();
+        assert_eq!(
+            create_new(&path, 0o600, b"2").unwrap_err().code(),
+            "DB-REQ-003"
+        );
+        replace(&path, 0o600, b"2").unwrap();
+        assert_eq!(read_text(&path).unwrap(), "2");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn caps_hold() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        create_new(&path, 0o600, &[0; 9]).unwrap();
+        assert_eq!(read_bytes(&path, 9).unwrap().len(), 9);
+        assert_eq!(read_bytes(&path, 8).unwrap_err().code(), "DB-REQ-005");
+    }
+}

@@ -1,0 +1,244 @@
+//! A simulated platform, a verifier's key and an enclave's key, for tests of whom to trust.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use duckblind_attestation::appraise::{Expected, Inputs, appraise};
+use duckblind_attestation::attester::Attester as _;
+use duckblind_attestation::config::{
+    Backend, Clock, ConfigLimits, EnclaveConfig, Provider, Requesters, Spill, Timeouts, Wall,
+};
+use duckblind_attestation::ear::{Context, EarClaims, EarSigner, VerifierId, sign_cose, sign_jwt};
+use duckblind_attestation::evidence::Evidence;
+use duckblind_attestation::policy::{Policy, fill_development};
+use duckblind_attestation::release::ReleaseManifest;
+use duckblind_attestation::simulator::{self, SimulatedSnp};
+use duckblind_protocol::ids::{Digest, InstanceId, Nonce, PublicKey, UnixTime};
+use duckblind_protocol::kem::KemSecret;
+use duckblind_protocol::key_file::format_public;
+use duckblind_protocol::key_statement::{
+    Challenge, KeyStatement, Suite, Tee, combined_nonce, report_data,
+};
+use ed25519_dalek::SigningKey;
+
+use crate::client::Presented;
+use crate::clock;
+use crate::trust::Trust;
+
+const TEMPLATE: &str = include_str!("../../policies/development.toml");
+
+/// One platform for all tests of this process: its RSA keys take seconds.
+fn platform() -> &'static SimulatedSnp {
+    static PLATFORM: OnceLock<(tempfile::TempDir, SimulatedSnp)> = OnceLock::new();
+    let (_, platform) = PLATFORM.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        simulator::create(dir.path()).unwrap();
+        let platform = SimulatedSnp::open(dir.path()).unwrap();
+        (dir, platform)
+    });
+    platform
+}
+
+pub(crate) fn signing_key(seed: u8) -> SigningKey {
+    SigningKey::from_bytes(&[seed; 32])
+}
+
+/// The enclave's key of this epoch.
+pub(crate) fn kem() -> &'static KemSecret {
+    static KEM: OnceLock<KemSecret> = OnceLock::new();
+    KEM.get_or_init(|| KemSecret::generate().unwrap())
+}
+
+fn config() -> EnclaveConfig {
+    EnclaveConfig {
+        v: 1,
+        walls: vec![
+            Wall::FreshExec,
+            Wall::EmptyEnvironment,
+            Wall::ClosedDescriptors,
+            Wall::NoNewPrivs,
+            Wall::NotDumpable,
+            Wall::NoCoreDumps,
+            Wall::ResourceLimits,
+            Wall::ProcessGroup,
+            Wall::NoSpill,
+        ],
+        backend: Backend::Process,
+        engine: "duckdb 2.0.0".into(),
+        egress: vec![],
+        clock: Clock::Boottime,
+        clock_source: "tsc".into(),
+        providers: vec![Provider::LocalFake],
+        requesters: Requesters::Any,
+        limits: ConfigLimits {
+            max_jobs: 4,
+            standbys: 2,
+            wall_ms: 600_000,
+            memory_bytes: 4 << 30,
+            result_bytes: 4 << 30,
+            threads: 2,
+        },
+        timeouts: Timeouts {
+            ticket_ms: 60_000,
+            expiry_ms: 60_000,
+            keepalive_ms: 30_000,
+            progress_ms: 30_000,
+            epoch_ms: 3_600_000,
+            drain_ms: 30_000,
+            standby_ms: 3_600_000,
+        },
+        spill: Spill::Off,
+    }
+}
+
+/// Everything that a requester is shown, in parts that a test can change.
+pub(crate) struct Scene {
+    pub(crate) config: EnclaveConfig,
+    pub(crate) release: ReleaseManifest,
+    pub(crate) instance: SigningKey,
+    /// The key that the evidence is made for.
+    pub(crate) audience: PublicKey,
+    /// The key that signs the attestation result.
+    pub(crate) signer: SigningKey,
+    pub(crate) verifier_nonce: Nonce,
+    pub(crate) requester_nonce: Option<Nonce>,
+    /// The policy that the verifier and the requester hold.
+    pub(crate) policy: String,
+    /// When the verifier judges.
+    pub(crate) at: UnixTime,
+    pub(crate) lifetime_seconds: u32,
+}
+
+impl Scene {
+    /// One that is accepted by [`Scene::trust`].
+    pub(crate) fn good() -> Self {
+        let release = ReleaseManifest {
+            v: 1,
+            binary: Digest::of(b"binary"),
+            commit: "0123456789abcdef".into(),
+            lockfile: Digest::of(b"lock"),
+            rustc: "rustc 1.95.0".into(),
+        };
+        let policy = fill_development(
+            TEMPLATE,
+            &[platform().root()],
+            &[platform().measurement()],
+            &[release.digest()],
+        )
+        .unwrap();
+        let signer = signing_key(1);
+        Self {
+            config: config(),
+            release,
+            instance: signing_key(2),
+            audience: PublicKey::of(&signer),
+            signer,
+            verifier_nonce: Nonce::from_bytes([3; 32]),
+            requester_nonce: None,
+            policy,
+            at: clock::now(),
+            lifetime_seconds: 600,
+        }
+    }
+
+    pub(crate) fn statement(&self) -> KeyStatement {
+        let kem_key = kem().public_key().to_vec();
+        KeyStatement {
+            v: 1,
+            tee: Tee::SevSnp,
+            suite: Suite::XWingHkdfSha256Aes256Gcm,
+            kem_key,
+            instance_key: PublicKey::of(&self.instance),
+            instance: InstanceId::from_bytes([4; 32]),
+            epoch: 0,
+            config: self.config.digest(),
+            release: self.release.digest(),
+            prev: None,
+        }
+    }
+
+    fn nonce(&self) -> Nonce {
+        combined_nonce(&self.verifier_nonce, self.requester_nonce.as_ref())
+    }
+
+    /// What the enclave answers.
+    pub(crate) fn evidence(&self) -> Vec<u8> {
+        let audience = duckblind_attestation::ear::audience(&self.audience);
+        let challenge = Challenge::new(self.nonce(), audience);
+        let statement = self.statement();
+        let data = report_data(&statement.encode(), &challenge.encode());
+        let raw = platform().attest(&data).unwrap();
+        Evidence {
+            v: 1,
+            tee: Tee::SevSnp,
+            report: raw.report,
+            key_statement: statement.encode(),
+            challenge: challenge.encode(),
+            config: self.config.encode(),
+            release: self.release.encode(),
+            endorsements: raw.endorsements,
+        }
+        .encode()
+    }
+
+    /// What the verifier claims of some evidence.
+    pub(crate) fn claims(&self, evidence: &[u8]) -> EarClaims {
+        let policy = Policy::parse(&self.policy).unwrap();
+        let appraisal = appraise(&Inputs {
+            evidence,
+            policy: &policy,
+            expected: Expected {
+                nonce: self.nonce(),
+                audience: duckblind_attestation::ear::audience(&self.audience),
+                earlier_report_id: None,
+                earlier_epoch: None,
+            },
+            now: self.at,
+        });
+        let context = Context {
+            lifetime_seconds: self.lifetime_seconds,
+            verifier_id: VerifierId {
+                developer: "tests".into(),
+                build: "0".into(),
+            },
+            verifier_nonce: self.verifier_nonce,
+            requester_nonce: self.requester_nonce,
+            node: None,
+        };
+        EarClaims::new(&appraisal, context).unwrap()
+    }
+
+    /// Evidence with claims, signed.
+    pub(crate) fn present(&self, evidence: Vec<u8>, claims: &EarClaims) -> Presented {
+        let signer = EarSigner::new(self.signer.clone());
+        Presented {
+            evidence,
+            ear_jwt: sign_jwt(claims, &signer).unwrap(),
+            ear_cose: sign_cose(claims, &signer).unwrap(),
+            requester_nonce: self.requester_nonce,
+        }
+    }
+
+    /// What an honest verifier and an honest enclave show.
+    pub(crate) fn presented(&self) -> Presented {
+        let evidence = self.evidence();
+        let claims = self.claims(&evidence);
+        self.present(evidence, &claims)
+    }
+
+    /// A trust file for this scene, in `dir`: pins the keys of seeds 1 and 9.
+    pub(crate) fn trust(&self, dir: &Path, simulator: bool) -> Trust {
+        std::fs::write(dir.join("policy.toml"), &self.policy).unwrap();
+        let text = format!(
+            "version = 1\ndevelopment = true\nsimulator = {simulator}\nhosts = \"registry\"\n\
+             [verifier]\nurl = \"http://127.0.0.1:1\"\n\
+             [[ear_signers]]\nkey = \"{}\"\n[[ear_signers]]\nkey = \"{}\"\n\
+             [[policies]]\npath = \"policy.toml\"\nsha256 = \"{}\"\n",
+            format_public(&PublicKey::of(&signing_key(9))).trim(),
+            format_public(&PublicKey::of(&signing_key(1))).trim(),
+            Digest::of(self.policy.as_bytes()),
+        );
+        Trust::parse(&text, &dir.join("trust.toml")).unwrap()
+    }
+}

@@ -1,0 +1,105 @@
+//! Our own judgement of what a verifier vouches for.
+
+use duckblind_attestation::appraise::{Appraised, Expected, Inputs, appraise};
+use duckblind_attestation::check::Check;
+use duckblind_protocol::ids::{Nonce, UnixTime};
+
+use super::admit_error::AdmitError;
+use super::ear::{VerifiedEar, verify_ear};
+use super::file::Trust;
+
+/// Evidence and attestation result, as someone offered them.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer<'a> {
+    /// The evidence envelope.
+    pub evidence: &'a [u8],
+    /// The attestation result as a JWT.
+    pub ear_jwt: Option<&'a str>,
+    /// The same claims as COSE.
+    pub ear_cose: Option<&'a [u8]>,
+    /// Our own part of the nonce; none if evidence is reused.
+    pub requester_nonce: Option<&'a Nonce>,
+}
+
+/// Evidence that passed here, with a result that says the same of it.
+#[derive(Debug)]
+pub struct Judged {
+    appraised: Appraised,
+    ear: VerifiedEar,
+    checks: Vec<Check>,
+}
+
+impl Judged {
+    /// What was appraised.
+    pub fn appraised(&self) -> &Appraised {
+        &self.appraised
+    }
+
+    /// The attestation result.
+    pub fn ear(&self) -> &VerifiedEar {
+        &self.ear
+    }
+
+    /// Every check of our own appraisal.
+    pub fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+
+    pub(super) fn into_parts(self) -> (Appraised, VerifiedEar) {
+        (self.appraised, self.ear)
+    }
+}
+
+/// Appraises evidence under a pinned policy, checks the attestation result against pinned keys,
+/// and compares them. `now` is the time to judge at: the clock for a job, the result's own time
+/// for an audit. No network, no clock, no file.
+pub fn judge(trust: &Trust, offer: &Offer<'_>, now: UnixTime) -> Result<Judged, AdmitError> {
+    let ear = verify_ear(
+        offer.ear_jwt,
+        offer.ear_cose,
+        trust.ear_signers(),
+        offer.requester_nonce,
+        now,
+    )?;
+    let claims = ear.claims();
+    let accepted = trust
+        .policy(&claims.policy_id)
+        .ok_or(AdmitError::Policy(claims.policy_id))?;
+    let appraisal = appraise(&Inputs {
+        evidence: offer.evidence,
+        policy: &accepted.policy,
+        expected: Expected {
+            nonce: claims.nonce,
+            audience: ear.audience(),
+            earlier_report_id: None,
+            earlier_epoch: None,
+        },
+        now,
+    });
+    let appraised = match appraisal.result {
+        Ok(appraised) => appraised,
+        Err(rejected) => {
+            return Err(AdmitError::Rejected {
+                rejected,
+                checks: appraisal.checks,
+            });
+        }
+    };
+    if !claims.is_accepted() {
+        let reasons: Vec<_> = claims.reasons.iter().map(|r| r.as_str()).collect();
+        return Err(AdmitError::Negative(reasons.join(", ")));
+    }
+    claims.agrees_with(&appraised).map_err(AdmitError::Ear)?;
+    if appraised.sim() && !trust.simulator() {
+        return Err(AdmitError::Simulated);
+    }
+    Ok(Judged {
+        appraised,
+        ear,
+        checks: appraisal.checks,
+    })
+}
+
+#[cfg(all(test, feature = "simulator"))]
+#[path = "judge_tests.rs"]
+mod tests;
