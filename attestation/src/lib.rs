@@ -1,1 +1,30 @@
-//! Placeholder.
+//! Evidence: how an enclave produces it, and how anyone judges it.
+//!
+//! * produce: [`attester`] (the kernel's configfs-tsm interface; a simulated platform behind the
+//!   cargo feature `simulator`)
+//! * what travels: [`evidence`], with the preimages [`config`] and [`release`] of what the
+//!   hardware report binds
+//! * judge: [`mod@appraise`] under a [`policy`]; every check it makes is listed, passed or not
+//! * the verdict on paper: [`ear`]
+//!
+//! `appraise` is pure: no clock, no network, no file. Whoever holds the same inputs gets the same
+//! verdict.
+#![forbid(unsafe_code)]
+
+pub mod appraise;
+pub mod attester;
+pub mod check;
+pub mod config;
+pub mod ear;
+pub mod evidence;
+pub mod measurement;
+pub mod policy;
+pub mod reason;
+pub mod release;
+pub mod snp;
+
+#[cfg(feature = "simulator")]
+pub mod simulator;
+
+#[cfg(all(test, feature = "simulator"))]
+mod testing;

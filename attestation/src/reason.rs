@@ -1,0 +1,161 @@
+//! Why evidence is refused: one list for appraisals, EARs, the command line, logs and metrics.
+
+use std::fmt;
+use std::str::FromStr;
+
+use minicbor::{Decode, Decoder, Encode, Encoder};
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal $code:literal $hint:literal,)*) => {
+        /// The kind of a check. Names and codes are stable.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Reason { $($(#[$doc])* $variant,)* }
+
+        impl Reason {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Such as `E_MEASUREMENT`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+
+            /// Such as `DB-ATT-012`.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// What a person can do about it.
+            pub const fn hint(self) -> &'static str {
+                match self { $(Self::$variant => $hint,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Bytes that are not what they should be.
+    Format = "E_FORMAT" "DB-ATT-001" "the evidence is damaged or of another program",
+    /// A report version that the policy does not take.
+    Version = "E_VERSION" "DB-ATT-002" "add the report version to the policy if this build knows it",
+    /// The hardware's signature does not hold.
+    Signature = "E_SIG" "DB-ATT-003" "the report was altered or signed by another chip",
+    /// Certificates do not lead from the report to the root.
+    Chain = "E_CHAIN" "DB-ATT-004" "fetch the certificates of exactly this chip and firmware",
+    /// The root is not one that the policy trusts.
+    Root = "E_ROOT" "DB-ATT-005" "the policy lists roots; a simulated root needs a development policy and a build that knows simulators",
+    /// A certificate is not valid at the time of appraisal.
+    Validity = "E_VALIDITY" "DB-ATT-006" "check the clock, then renew the certificate",
+    /// A certificate was revoked.
+    Revoked = "E_REVOKED" "DB-ATT-007" "the vendor no longer vouches for this key",
+    /// A revocation list is too old.
+    CrlStale = "E_CRL_STALE" "DB-ATT-008" "fetch the revocation list again",
+    /// Certificates are missing.
+    CollateralMissing = "E_COLLATERAL_MISSING" "DB-ATT-009" "the evidence must carry the chip's certificate chain",
+    /// Firmware below the floor.
+    TcbFloor = "E_TCB_FLOOR" "DB-ATT-010" "update the platform's firmware",
+    /// The vendor calls the platform out of date.
+    TcbStatus = "E_TCB_STATUS" "DB-ATT-011" "update the platform's firmware",
+    /// Another program was launched.
+    Measurement = "E_MEASUREMENT" "DB-ATT-012" "compare the enclave binary with the release that the policy lists",
+    /// The guest can be debugged.
+    Debug = "E_DEBUG" "DB-ATT-013" "launch the guest without the debug policy bit",
+    /// The guest can be moved by a migration agent.
+    Migrate = "E_MIGRATE" "DB-ATT-014" "launch the guest without the migration policy bit",
+    /// The report comes from another privilege level.
+    Vmpl = "E_VMPL" "DB-ATT-015" "the enclave must ask for its report at a level that the policy lists",
+    /// A bit of the guest's launch policy.
+    PolicyBit = "E_POLICY_BIT" "DB-ATT-016" "launch the guest with the policy bits that the policy asks for",
+    /// The report does not speak for what came with it.
+    Binding = "E_BINDING" "DB-ATT-017" "the evidence was put together from different parts",
+    /// Not an answer to our challenge.
+    Nonce = "E_NONCE" "DB-ATT-018" "ask for fresh evidence",
+    /// Another machine than expected.
+    Platform = "E_PLATFORM" "DB-ATT-019" "the policy does not take this platform, or it is not the one seen before",
+    /// A paravisor stands between guest and hardware.
+    PlatformParavisor = "E_PLATFORM_PARAVISOR" "DB-ATT-020" "reports of paravisor guests do not speak for the guest",
+    /// A processor generation that the policy does not take.
+    Generation = "E_GENERATION" "DB-ATT-021" "use a host of a generation that the policy lists",
+    /// The event log does not match.
+    EventLog = "E_EVENT_LOG" "DB-ATT-022" "the event log was altered",
+    /// Too much of something.
+    Limit = "E_LIMIT" "DB-ATT-023" "the evidence is larger than any honest one",
+    /// The enclave's configuration or release is not what the policy takes.
+    Config = "E_CONFIG" "DB-ATT-024" "compare the enclave's configuration and release with the policy",
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Not the name of a reason.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a reason code")]
+pub struct UnknownReason;
+
+impl FromStr for Reason {
+    type Err = UnknownReason;
+
+    fn from_str(text: &str) -> Result<Self, UnknownReason> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|reason| reason.as_str() == text)
+            .ok_or(UnknownReason)
+    }
+}
+
+impl serde::Serialize for Reason {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Reason {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl<C> Encode<C> for Reason {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.str(self.as_str())?;
+        Ok(())
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Reason {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        d.str()?
+            .parse()
+            .map_err(|_| minicbor::decode::Error::message("not a reason code"))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_and_codes_are_unique_and_parse() {
+        let names: BTreeSet<_> = Reason::ALL.iter().map(|r| r.as_str()).collect();
+        let codes: BTreeSet<_> = Reason::ALL.iter().map(|r| r.code()).collect();
+        assert_eq!(names.len(), Reason::ALL.len());
+        assert_eq!(codes.len(), Reason::ALL.len());
+        for reason in Reason::ALL {
+            assert_eq!(reason.as_str().parse::<Reason>().unwrap(), *reason);
+        }
+        assert!("E_NOTHING".parse::<Reason>().is_err());
+    }
+}

@@ -1,0 +1,106 @@
+//! The platform on disk and the bytes that it writes.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use duckblind_protocol::coded::Coded;
+
+use super::*;
+use crate::snp::report::{ParsedReport, REPORT_LEN};
+use crate::testing::platform_dir;
+
+fn copy() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(platform_dir()).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), dir.path().join(entry.file_name())).unwrap();
+    }
+    dir
+}
+
+#[test]
+fn files_are_private_and_made_once() {
+    let before = root_digest(platform_dir()).unwrap();
+    assert_eq!(create(platform_dir()).unwrap(), before);
+    for name in ["ark.der", "ask.der", "vcek.der", "vcek.key"] {
+        let mode = fs::metadata(platform_dir().join(name))
+            .unwrap()
+            .permissions();
+        assert_eq!(mode.mode() & 0o777, 0o600, "{name}");
+    }
+}
+
+#[test]
+fn the_measurement_is_of_the_running_program() {
+    let platform = SimulatedSnp::open(platform_dir()).unwrap();
+    // Computed from the file here, from the running image there.
+    let exe = fs::File::open(std::env::current_exe().unwrap()).unwrap();
+    assert_eq!(platform.measurement(), Measurement::of_binary(exe).unwrap());
+}
+
+#[test]
+fn each_boot_has_an_id_of_its_own() {
+    let boots = [0, 1].map(|_| SimulatedSnp::open(platform_dir()).unwrap());
+    let [a, b] = boots.map(|boot| boot.report(&[0; 64]));
+    assert_ne!(a.report_id, b.report_id);
+    assert_eq!(a.chip_id, b.chip_id);
+}
+
+#[test]
+fn reports_have_the_hardware_layout() {
+    let platform = SimulatedSnp::open(platform_dir()).unwrap();
+    let evidence = platform.attest(&[7; 64]).unwrap();
+    assert_eq!(evidence.report.len(), REPORT_LEN);
+    let parsed = ParsedReport::parse(&evidence.report).unwrap();
+    assert!(parsed.reserved_clean && parsed.padding_clean);
+    assert_eq!(parsed.report, platform.report(&[7; 64]));
+    // Little-endian: the number's top byte comes last, then 24 zeros.
+    assert_eq!(evidence.report[0x2a0 + 47], parsed.signature[0]);
+    assert_eq!(evidence.report[0x2a0 + 48..0x2e8], [0; 24]);
+}
+
+#[test]
+fn none_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = SimulatedSnp::open(dir.path()).unwrap_err();
+    assert_eq!(error.code(), "DB-ATT-061");
+    assert!(error.hint().is_some());
+}
+
+#[test]
+fn readable_by_others() {
+    let dir = copy();
+    let key = dir.path().join("vcek.key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
+    assert_eq!(
+        SimulatedSnp::open(dir.path()).unwrap_err().code(),
+        "DB-ATT-062"
+    );
+}
+
+#[test]
+fn a_link_is_not_followed() {
+    let dir = copy();
+    let key = dir.path().join("vcek.key");
+    fs::remove_file(&key).unwrap();
+    std::os::unix::fs::symlink(platform_dir().join("vcek.key"), &key).unwrap();
+    assert_eq!(
+        SimulatedSnp::open(dir.path()).unwrap_err().code(),
+        "DB-ATT-062"
+    );
+}
+
+#[test]
+fn damaged_files() {
+    for name in ["vcek.der", "vcek.key"] {
+        for content in [b"nothing".to_vec(), vec![0; 20_000]] {
+            let dir = copy();
+            fs::write(dir.path().join(name), &content).unwrap();
+            assert_eq!(
+                SimulatedSnp::open(dir.path()).unwrap_err().code(),
+                "DB-ATT-063"
+            );
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What AMD SEV-SNP platforms say, as types: reports, firmware versions, certificates.
+//!
+//! Parsing only; what is acceptable is said in [`crate::policy`] and judged in
+//! [`mod@crate::appraise`].
+
+pub mod certificate;
+pub mod generation;
+pub mod report;
+pub mod tcb;
+pub mod vek;
+
+pub use generation::Generation;
+pub use report::Report;
+pub use tcb::Tcb;
