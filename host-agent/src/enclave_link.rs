@@ -7,13 +7,18 @@ use std::time::Duration;
 use duckblind_protocol::frames::{
     ChallengeRequest, EpochNote, HEADER_LEN, Header, Kind, Refused, frame,
 };
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
+use tokio_vsock::{VsockAddr, VsockStream};
 
 use crate::config::EnclaveAddress;
 use crate::error::HostError;
+
+/// What comes from the enclave, over either kind of socket.
+pub type Reader = Box<dyn AsyncRead + Send + Unpin>;
+/// What goes to the enclave.
+pub type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// How the enclave is reached, and how long that may take.
 #[derive(Clone, Debug)]
@@ -29,13 +34,25 @@ impl EnclaveLink {
     }
 
     /// A fresh connection.
-    pub async fn open(&self) -> Result<(OwnedReadHalf, OwnedWriteHalf), HostError> {
-        let EnclaveAddress::Unix(path) = &self.address;
-        let stream = timeout(self.connect, UnixStream::connect(path))
+    pub async fn open(&self) -> Result<(Reader, Writer), HostError> {
+        timeout(self.connect, self.dial())
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-            .map_err(|source| self.down(source))?;
-        Ok(stream.into_split())
+            .map_err(|source| self.down(source))
+    }
+
+    async fn dial(&self) -> io::Result<(Reader, Writer)> {
+        match &self.address {
+            EnclaveAddress::Unix(path) => {
+                let (reader, writer) = UnixStream::connect(path).await?.into_split();
+                Ok((Box::new(reader), Box::new(writer)))
+            }
+            EnclaveAddress::Vsock { cid, port } => {
+                let address = VsockAddr::new(*cid, *port);
+                let (reader, writer) = VsockStream::connect(address).await?.into_split();
+                Ok((Box::new(reader), Box::new(writer)))
+            }
+        }
     }
 
     /// Asks for evidence over `challenge`, within `patience`.
@@ -82,10 +99,7 @@ impl EnclaveLink {
     }
 
     /// One whole frame; `None` if the connection ended before it.
-    async fn read_frame(
-        &self,
-        reader: &mut OwnedReadHalf,
-    ) -> Result<Option<(Kind, Vec<u8>)>, HostError> {
+    async fn read_frame(&self, reader: &mut Reader) -> Result<Option<(Kind, Vec<u8>)>, HostError> {
         let mut header = [0; HEADER_LEN];
         match reader.read_exact(&mut header).await {
             Ok(_) => {}
@@ -112,12 +126,11 @@ impl EnclaveLink {
 }
 
 /// A standing connection on which the enclave tells its epochs. It ends when the enclave ends.
-#[derive(Debug)]
 pub struct Watch<'a> {
     link: &'a EnclaveLink,
-    reader: OwnedReadHalf,
+    reader: Reader,
     // Dropped, it would tell the enclave that nobody listens.
-    _writer: OwnedWriteHalf,
+    _writer: Writer,
 }
 
 impl Watch<'_> {

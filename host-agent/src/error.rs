@@ -87,9 +87,6 @@ pub enum HostError {
     /// The enclave said something out of turn.
     #[error("the enclave broke the protocol: {0}")]
     EnclaveProtocol(String),
-    /// A kind of address this build does not dial.
-    #[error("enclave address {0} is not supported by this build")]
-    EnclaveAddress(String),
     /// The verifier does not answer.
     #[error("the verifier cannot be reached: {0}")]
     VerifierDown(String),
@@ -138,7 +135,6 @@ impl Coded for HostError {
             Self::Tls(_) => "DB-HST-021",
             Self::EnclaveDown { .. } => "DB-HST-030",
             Self::EnclaveProtocol(_) => "DB-HST-031",
-            Self::EnclaveAddress(_) => "DB-HST-032",
             Self::VerifierDown(_) => "DB-HST-040",
             Self::VerifierRefused { .. } => "DB-HST-041",
             Self::VerifierMalformed(_) => "DB-HST-042",
@@ -163,7 +159,6 @@ impl Coded for HostError {
                 Exit::Internal
             }
             Self::EnclaveDown { .. } | Self::VerifierDown(_) => Exit::Unreachable,
-            Self::EnclaveAddress(_) => Exit::Unsupported,
             Self::VerifierRefused { .. } | Self::NotAffirmed(_) => Exit::Rejected,
         }
     }
@@ -172,7 +167,6 @@ impl Coded for HostError {
         match self {
             Self::FileMalformed { expected, .. } => Some((*expected).to_owned()),
             Self::KeyMode { .. } => Some("mode 0600, or fewer bits".to_owned()),
-            Self::EnclaveAddress(_) => Some("unix:/path/to/socket".to_owned()),
             _ => None,
         }
     }

@@ -14,11 +14,10 @@ use std::time::Duration;
 use duckblind_protocol::frames::HostCode;
 use duckblind_protocol::ids::NodeId;
 use quinn::{RecvStream, SendStream};
-use tokio::net::unix::OwnedWriteHalf;
 use tokio::time::timeout;
 
 use crate::config::Timeouts;
-use crate::enclave_link::EnclaveLink;
+use crate::enclave_link::{EnclaveLink, Writer};
 use crate::metrics::Metrics;
 use crate::says;
 use crate::usage_log::UsageLog;
@@ -109,7 +108,7 @@ impl Relay {
         &self,
         up: &mut Uplink<'_>,
         first: usize,
-        writer: OwnedWriteHalf,
+        writer: Writer,
         down: &mut Downlink<'_>,
         send: &mut SendStream,
     ) -> End {

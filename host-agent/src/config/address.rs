@@ -11,35 +11,38 @@ use crate::error::HostError;
 pub enum EnclaveAddress {
     /// A unix stream socket.
     Unix(PathBuf),
+    /// A virtual machine's socket.
+    Vsock {
+        /// The machine's context id.
+        cid: u32,
+        /// The port on it.
+        port: u32,
+    },
 }
 
 impl EnclaveAddress {
-    /// Parses `unix:/path`. `vsock:CID:PORT` is recognised and refused: no safe interface to it is
-    /// in this build.
+    /// Parses `unix:/path` or `vsock:CID:PORT`.
     pub fn parse(text: &str) -> Result<Self, HostError> {
+        let refuse = |reason: String| HostError::ConfigValue {
+            key: "enclave",
+            reason,
+        };
         if let Some(path) = text.strip_prefix("unix:") {
             // The kernel's limit for the path is 108 bytes with its end.
             if path.is_empty() || path.len() > 107 {
-                return Err(HostError::ConfigValue {
-                    key: "enclave",
-                    reason: "a socket path has 1 to 107 bytes".to_owned(),
-                });
+                return Err(refuse("a socket path has 1 to 107 bytes".to_owned()));
             }
             return Ok(Self::Unix(PathBuf::from(path)));
         }
-        let vsock = text
-            .strip_prefix("vsock:")
-            .and_then(|rest| rest.split_once(':'));
-        if let Some((cid, port)) = vsock
-            && cid.parse::<u32>().is_ok()
-            && port.parse::<u32>().is_ok()
-        {
-            return Err(HostError::EnclaveAddress(text.to_owned()));
-        }
-        Err(HostError::ConfigValue {
-            key: "enclave",
-            reason: format!("{text:?} is not unix:/path"),
-        })
+        text.strip_prefix("vsock:")
+            .and_then(|rest| rest.split_once(':'))
+            .and_then(|(cid, port)| {
+                Some(Self::Vsock {
+                    cid: cid.parse().ok()?,
+                    port: port.parse().ok()?,
+                })
+            })
+            .ok_or_else(|| refuse(format!("{text:?} is not unix:/path or vsock:CID:PORT")))
     }
 }
 
@@ -47,6 +50,7 @@ impl fmt::Display for EnclaveAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Vsock { cid, port } => write!(f, "vsock:{cid}:{port}"),
         }
     }
 }
@@ -137,5 +141,15 @@ mod tests {
             EnclaveAddress::parse("unix:/tmp/e").unwrap().to_string(),
             "unix:/tmp/e"
         );
+    }
+
+    #[test]
+    fn vsock_has_a_machine_and_a_port() {
+        let address = EnclaveAddress::parse("vsock:3:5000").unwrap();
+        assert_eq!(address, EnclaveAddress::Vsock { cid: 3, port: 5000 });
+        assert_eq!(address.to_string(), "vsock:3:5000");
+        for wrong in ["vsock:3", "vsock::1", "vsock:3:x", "vsock:3:4294967296"] {
+            assert!(EnclaveAddress::parse(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -11,12 +11,12 @@ use duckblind_protocol::frames::{FrameError, HEADER_LEN};
 use duckblind_protocol::ids::NodeId;
 use quinn::SendStream;
 use tokio::io::AsyncReadExt as _;
-use tokio::net::unix::OwnedReadHalf;
 use tokio::time::timeout;
 
 use super::Relay;
 use super::activity::Activity;
 use crate::clock::unix_now;
+use crate::enclave_link::Reader;
 use crate::gate::{Direction, Gate, Piece};
 
 /// Bytes of a fresh buffer.
@@ -45,7 +45,7 @@ pub(super) struct Downlink<'a> {
     relay: &'a Relay,
     peer: NodeId,
     activity: &'a Activity,
-    reader: OwnedReadHalf,
+    reader: Reader,
     buffer: BytesMut,
     gate: Gate,
     /// Passed by the gate, not yet taken by QUIC.
@@ -57,7 +57,7 @@ impl<'a> Downlink<'a> {
         relay: &'a Relay,
         peer: NodeId,
         activity: &'a Activity,
-        reader: OwnedReadHalf,
+        reader: Reader,
     ) -> Self {
         Self {
             relay,

@@ -6,10 +6,10 @@ use bytes::{Buf as _, BytesMut};
 use duckblind_protocol::frames::HostCode;
 use quinn::RecvStream;
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::unix::OwnedWriteHalf;
 
 use super::activity::Activity;
 use crate::config::Timeouts;
+use crate::enclave_link::Writer;
 use crate::gate::{Direction, Gate, Piece};
 use crate::metrics::Metrics;
 use crate::says;
@@ -75,7 +75,7 @@ impl<'a> Uplink<'a> {
     }
 
     /// Writes what may pass, `first` bytes to begin with, until there is no more.
-    pub(super) async fn run(&mut self, mut writer: OwnedWriteHalf, first: usize) -> UpEnd {
+    pub(super) async fn run(&mut self, mut writer: Writer, first: usize) -> UpEnd {
         let mut passed = first;
         loop {
             let Some(bytes) = self.buffer.get(..passed) else {
