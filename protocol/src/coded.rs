@@ -41,6 +41,26 @@ impl Exit {
     pub const fn code(self) -> u8 {
         self as u8
     }
+
+    /// What can be done about any error of this class, for errors that have no better hint.
+    pub const fn hint(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Ok => return None,
+            Self::Internal => "this is a bug or a broken machine: the program's log says more",
+            Self::Usage => "see --help",
+            Self::Rejected => "what came is not what was sent, or is not trusted: try another host",
+            Self::InconsistentLog => "keep what you were shown: it is evidence against the log",
+            Self::Quorum => "wait for more answers, or ask more hosts",
+            Self::Stale => "run the command again",
+            Self::Unsupported => "bring both ends to versions that know it",
+            Self::Malformed => "correct the input and run the command again",
+            Self::Unreachable => "check the address, and that verifier and host are up",
+            Self::Busy => "try again later, or use another host",
+            Self::Limit => "raise the limit, or ask for less",
+            Self::Died => "no job is run again by itself: run the command again",
+            Self::Cancelled => "nothing was kept: run the command again when you like",
+        })
+    }
 }
 
 /// What every coded error can say of itself. Its `Display` is one line, lower case, no full stop,
@@ -64,6 +84,11 @@ pub trait Coded: std::error::Error {
     }
 }
 
+/// The error's own hint, else that of its class.
+fn hint(error: &dyn Coded) -> Option<String> {
+    error.hint().or_else(|| error.exit().hint().map(str::to_owned))
+}
+
 /// The error for a person: `error[CODE]: …`, `expected`, `got`, `hint:`; ends with a newline.
 pub fn render(error: &dyn Coded) -> String {
     let mut text = format!("error[{}]: {error}\n", error.code());
@@ -73,7 +98,7 @@ pub fn render(error: &dyn Coded) -> String {
     if let Some(got) = error.got() {
         let _ = writeln!(text, "  got      {got}");
     }
-    if let Some(hint) = error.hint() {
+    if let Some(hint) = hint(error) {
         let _ = writeln!(text, "hint: {hint}");
     }
     text
@@ -88,7 +113,7 @@ pub fn render_json(error: &dyn Coded) -> String {
     for (name, value) in [
         ("expected", error.expected()),
         ("got", error.got()),
-        ("hint", error.hint()),
+        ("hint", hint(error)),
     ] {
         if let Some(value) = value {
             fields.insert(name.into(), value.into());

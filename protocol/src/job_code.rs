@@ -62,34 +62,34 @@ job_codes! {
     /// A limit beyond the enclave's own.
     LimitTooHigh = 9, "DB-JOB-009", Usage, "the job asks for more than this enclave allows", Some("lower the limits of the job");
     /// No such provider here.
-    ProviderUnknown = 10, "DB-JOB-010", Unsupported, "the enclave does not have this storage provider", None;
+    ProviderUnknown = 10, "DB-JOB-010", Unsupported, "the enclave does not have this storage provider", Some("use a host whose enclave serves the provider that holds your tables");
     /// Shutting down.
     Draining = 11, "DB-JOB-011", Busy, "the enclave is shutting down", Some("use another host, or try again later");
     /// More than a cap allows.
     Oversized = 12, "DB-JOB-012", Usage, "the job is too large", Some("name fewer tables or files");
     /// A message that is not what the protocol expects here.
-    Malformed = 13, "DB-JOB-013", Malformed, "a message is malformed or out of place", None;
+    Malformed = 13, "DB-JOB-013", Malformed, "a message is malformed or out of place", Some("somebody on the way changed a message, or one end is of another version");
     /// The order asks for a class that this node is not.
     ClassTooLow = 14, "DB-JOB-014", Rejected, "the node is of a lower class than the job asks for", Some("use a node of class l2");
 
     /// The SQL does not parse.
-    SqlSyntax = 32, "DB-JOB-032", Malformed, "SQL syntax error", None;
+    SqlSyntax = 32, "DB-JOB-032", Malformed, "SQL syntax error", Some("correct the query at the place given");
     /// No such table among the job's inputs.
     SqlUnknownTable = 33, "DB-JOB-033", Malformed, "unknown table", Some("name the table in the command: --table NAME[=LOCATION]");
     /// No such column.
-    SqlUnknownColumn = 34, "DB-JOB-034", Malformed, "unknown column", None;
+    SqlUnknownColumn = 34, "DB-JOB-034", Malformed, "unknown column", Some("check the column names of the tables given with --table");
     /// Any other error of the query.
-    SqlOther = 35, "DB-JOB-035", Malformed, "the query failed", None;
+    SqlOther = 35, "DB-JOB-035", Malformed, "the query failed", Some("correct the query; tables are those given with --table, and functions that read files are not there");
     /// Not exactly one SELECT.
     NotOneSelect = 36, "DB-JOB-036", Malformed, "a job is exactly one SELECT statement", Some("remove the other statements; tables are read-only here");
     /// The manifest is not the one that the order pins, or is malformed.
-    ManifestMismatch = 37, "DB-JOB-037", Rejected, "a table's manifest is not the one pinned by the job", None;
+    ManifestMismatch = 37, "DB-JOB-037", Rejected, "a table's manifest is not the one pinned by the job", Some("the stored table is not the one you sealed: restore it, or give the right directory");
     /// The manifest is signed by someone else.
-    OwnerMismatch = 38, "DB-JOB-038", Rejected, "a table's manifest is not signed by the expected owner", None;
+    OwnerMismatch = 38, "DB-JOB-038", Rejected, "a table's manifest is not signed by the expected owner", Some("name the owner with --owner, if somebody else sealed the table");
     /// No key for a file.
     KeyMissing = 39, "DB-JOB-039", Rejected, "a data key is missing", Some("give the key with --key-file or DUCKBLIND_KEY_<ID>");
     /// The key does not open the file.
-    KeyWrong = 40, "DB-JOB-040", Rejected, "a data key is wrong", None;
+    KeyWrong = 40, "DB-JOB-040", Rejected, "a data key is wrong", Some("give the key that the table was sealed with");
     /// Stored bytes are not what was sealed.
     DataTampered = 41, "DB-JOB-041", Rejected, "stored data was changed", Some("restore the file from a good copy, or seal the table again");
     /// A file is not there.
@@ -106,17 +106,17 @@ job_codes! {
     /// The query process was killed or crashed.
     ProcessDied = 67, "DB-JOB-067", Died, "the query process died", Some("the job is never run again by itself; run the command again");
     /// The requester said stop.
-    Cancelled = 68, "DB-JOB-068", Cancelled, "cancelled", None;
+    Cancelled = 68, "DB-JOB-068", Cancelled, "cancelled", Some("nothing was kept; run the command again when you like");
     /// Nothing was heard from the requester.
-    KeepAliveLost = 69, "DB-JOB-069", Limit, "no sign of life from the requester", None;
+    KeepAliveLost = 69, "DB-JOB-069", Limit, "no sign of life from the requester", Some("the connection was too slow or was held up on its way; run the command again");
     /// The result could not be delivered.
-    StreamStalled = 70, "DB-JOB-070", Limit, "the result stream stalled", None;
+    StreamStalled = 70, "DB-JOB-070", Limit, "the result stream stalled", Some("the connection was too slow or was held up on its way; run the command again");
     /// A wall could not be raised.
-    WallMissing = 71, "DB-JOB-071", Internal, "a required wall is not up", None;
+    WallMissing = 71, "DB-JOB-071", Internal, "a required wall is not up", Some("the host's operator has to look into the enclave's log");
     /// Shut down before the job was done.
     DrainTimeout = 72, "DB-JOB-072", Busy, "the enclave shut down before the job was done", Some("run the command again on another host");
     /// A bug.
-    Internal = 73, "DB-JOB-073", Internal, "internal error in the enclave", None;
+    Internal = 73, "DB-JOB-073", Internal, "internal error in the enclave", Some("the host's operator has to look into the enclave's log");
 }
 
 impl fmt::Display for JobCode {
@@ -238,6 +238,26 @@ mod tests {
     fn codes_are_distinct() {
         let codes: BTreeSet<_> = JobCode::ALL.iter().map(|c| c.code()).collect();
         assert_eq!(codes.len(), JobCode::ALL.len());
+    }
+
+    #[test]
+    fn the_documentation_lists_every_code() {
+        use std::fmt::Write as _;
+        let mut text = String::from(
+            "# How a job can be refused or fail\n\n\
+             Made from `protocol/src/job_code.rs`. Exit codes: `duckblind help exit-codes`.\n\n\
+             | code | exit | says | hint |\n|---|---|---|---|\n",
+        );
+        for code in JobCode::ALL {
+            let hint = code.hint().unwrap_or("");
+            let exit = code.exit().code();
+            let _ = writeln!(text, "| {} | {exit} | {code} | {hint} |", code.code());
+        }
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/job-codes.md");
+        if std::env::var_os("DUCKBLIND_BLESS").is_some() {
+            let _ = std::fs::write(path, &text);
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), text);
     }
 
     #[test]

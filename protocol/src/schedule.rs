@@ -14,8 +14,9 @@ use crate::body::Section;
 use crate::ids::{Digest, ResponseNonce};
 use crate::labels;
 
-/// A 32-byte secret, wiped when dropped; no `Debug`, no `Clone`.
-pub(crate) type Secret = Zeroizing<[u8; 32]>;
+/// A 32-byte secret, wiped when dropped; no `Debug`, no `Clone`. In a box, because moving an array
+/// leaves its bytes behind where nobody wipes them.
+pub(crate) type Secret = Box<Zeroizing<[u8; 32]>>;
 
 macro_rules! secret_key {
     ($(#[$doc:meta])* $name:ident) => {
@@ -23,7 +24,7 @@ macro_rules! secret_key {
         pub struct $name(Secret);
 
         impl $name {
-            /// Takes over the bytes; the caller wipes its own copy.
+            /// Takes over the bytes, in a box so that no copy stays behind.
             pub fn from_bytes(bytes: Secret) -> Self {
                 Self(bytes)
             }
@@ -61,8 +62,8 @@ impl Exporter for hpke::aead::AeadCtxR<crate::kem::Aead, crate::kem::Kdf, crate:
 }
 
 fn export(context: &impl Exporter, label: &str) -> Result<Secret, hpke::HpkeError> {
-    let mut secret = Zeroizing::new([0; 32]);
-    context.export(label.as_bytes(), secret.as_mut())?;
+    let mut secret = Secret::default();
+    context.export(label.as_bytes(), secret.as_mut_slice())?;
     Ok(secret)
 }
 
@@ -103,9 +104,9 @@ impl SessionSecrets {
     /// HKDF-SHA256: salt = response nonce, info = SHA-256(enc).
     fn mix(&self, secret: &Secret, nonce: &ResponseNonce) -> Option<Secret> {
         let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, nonce.as_bytes()).extract(secret.as_slice());
-        let mut out = Zeroizing::new([0; 32]);
+        let mut out = Secret::default();
         prk.expand(&[self.enc.as_bytes()], hkdf::HKDF_SHA256)
-            .and_then(|okm| okm.fill(out.as_mut()))
+            .and_then(|okm| okm.fill(out.as_mut_slice()))
             .ok()?;
         Some(out)
     }
