@@ -29,8 +29,11 @@ impl Engine {
         let options = lock_down::open_options(settings)?;
         let connection = Connection::open(&options, Arc::new(Files::default()))?;
         lock_down::confine(&connection, settings)?;
+        let connection = Arc::new(connection);
+        lock_down::rehearse(&connection, settings)?;
+        rehearse(&connection)?;
         Ok(Self {
-            connection: Arc::new(connection),
+            connection,
             settings: settings.clone(),
             tables: Vec::new(),
             locked: Mutex::new(false),
@@ -137,6 +140,14 @@ impl Engine {
     pub(crate) fn connection(&self) -> &Connection {
         &self.connection
     }
+}
+
+/// Runs a query of our own to its end: its code and pages are met now, not when a job waits.
+fn rehearse(connection: &Arc<Connection>) -> Result<(), EngineError> {
+    let handle = connection.query("SELECT 1 AS one", &[])?;
+    let mut rows = Rows::new(handle, Arc::clone(connection))?;
+    while rows.next_batch()?.is_some() {}
+    Ok(())
 }
 
 /// `text` between `quote`s, those inside doubled.

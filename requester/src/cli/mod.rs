@@ -85,6 +85,9 @@ enum LogForm {
     Json,
 }
 
+/// What a closed connection gets to tell its host.
+const LEAVE: std::time::Duration = std::time::Duration::from_millis(5);
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Seal CSV, JSON lines or Parquet files into an encrypted table
@@ -126,6 +129,9 @@ pub fn main() -> ExitCode {
         Err(error) => return end(&ui, Err(Failure::internal(&error))),
     };
     let result = runtime.block_on(dispatch(&ui, cli));
+    // Connections close in the background: given a moment to say so, no host keeps their places
+    // until it notices the silence.
+    runtime.block_on(async { tokio::time::sleep(LEAVE).await });
     // A blocked write of a background task must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     end(&ui, result)

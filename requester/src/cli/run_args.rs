@@ -26,10 +26,12 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct RunArgs {
     /// The query; `-` reads it from stdin
+    // A query may begin with a comment: `-- …`.
     #[arg(
         value_name = "SQL",
         required_unless_present = "file",
-        conflicts_with = "file"
+        conflicts_with = "file",
+        allow_hyphen_values = true
     )]
     pub(super) sql: Option<String>,
     /// Read the query from a file
