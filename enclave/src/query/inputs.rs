@@ -1,0 +1,128 @@
+//! Inputs, checked before the engine sees any of them: the manifest is the pinned one and signed
+//! by the expected owner, the order names its files, each file has its size and footer and opens
+//! with its key.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use duckblind_engine::EngineError;
+use duckblind_lake::aad_prefix;
+use duckblind_lake::keys::DataKey;
+use duckblind_lake::manifest::{ManifestError, ManifestFile, VerifiedManifest};
+use duckblind_lake::sealed_file::{AadPrefix, FileSpec, LakeError, LocalFile, SealedFile};
+use duckblind_protocol::body::QueryInput;
+use duckblind_protocol::coded::Coded as _;
+use duckblind_protocol::job_code::{JobCode, JobError};
+use duckblind_protocol::order::OrderInput;
+
+/// The tables of a job: name and files. `files` are in the order of `ordered`.
+pub(super) fn open(
+    ordered: &[OrderInput],
+    asked: &[QueryInput],
+    files: Vec<OwnedFd>,
+) -> Result<Vec<(String, Vec<SealedFile>)>, JobError> {
+    if ordered.len() != asked.len() {
+        return Err(JobError::new(
+            JobCode::Malformed,
+            "order and body name different inputs",
+        ));
+    }
+    let mut files = files.into_iter();
+    let tables = ordered.iter().zip(asked).map(|(ordered, asked)| {
+        let name = ordered.name.clone();
+        table(ordered, asked, &mut files).map(|files| (name, files))
+    });
+    tables.collect()
+}
+
+fn table(
+    ordered: &OrderInput,
+    asked: &QueryInput,
+    files: &mut impl Iterator<Item = OwnedFd>,
+) -> Result<Vec<SealedFile>, JobError> {
+    let name = &ordered.name;
+    if *name != asked.name {
+        return Err(JobError::new(
+            JobCode::Malformed,
+            "order and body name different inputs",
+        ));
+    }
+    let manifest = VerifiedManifest::open(&asked.manifest, &asked.owner, Some(&ordered.manifest))
+        .map_err(|error| refused(name, &error))?;
+    let same_files = manifest.files.len() == ordered.files.len()
+        && manifest
+            .files
+            .iter()
+            .zip(&ordered.files)
+            .all(|(ours, theirs)| ours.path == theirs.path && ours.size == theirs.size);
+    if !same_files || manifest.snapshot != ordered.snapshot {
+        return Err(JobError::new(
+            JobCode::ManifestMismatch,
+            format!(
+                "input {name}: the order names other files or another snapshot than the manifest"
+            ),
+        ));
+    }
+    let opened = manifest.files.iter().map(|file| {
+        let stored = files
+            .next()
+            .ok_or_else(|| JobError::of(JobCode::Internal))?;
+        let key = key(name, asked, file)?;
+        open_file(&manifest.table, file, stored, key)
+            .map_err(|error| EngineError::Data(error).to_job_error())
+            .map_err(|mut error| {
+                error.message = format!("input {name}: {}: {}", file.path, error.message);
+                error
+            })
+    });
+    opened.collect()
+}
+
+fn open_file(
+    table: &str,
+    file: &ManifestFile,
+    stored: OwnedFd,
+    key: DataKey,
+) -> Result<SealedFile, LakeError> {
+    let spec = FileSpec {
+        key,
+        aad_prefix: AadPrefix::Supplied(aad_prefix(table, &file.file_id)),
+        footer_digest: Some(file.footer_digest),
+        size: Some(file.size),
+    };
+    let stored = LocalFile::new(File::from(stored))?;
+    SealedFile::open(Arc::new(stored), spec)
+}
+
+fn key(name: &str, asked: &QueryInput, file: &ManifestFile) -> Result<DataKey, JobError> {
+    let id = file
+        .wrapped_keys
+        .first()
+        .map_or("unnamed", |wrapped| wrapped.key_id.as_str());
+    let missing = |why: &str| {
+        JobError::new(
+            JobCode::KeyMissing,
+            format!("input {name}: {}: {why} {id}", file.path),
+        )
+    };
+    let key = asked
+        .keys
+        .iter()
+        .find(|key| key.file == file.file_id)
+        .ok_or_else(|| missing("no data key under"))?;
+    let key = DataKey::from_slice(key.key.expose())
+        .map_err(|_| missing("a data key of impossible length under"))?;
+    Ok(key.labelled(id))
+}
+
+fn refused(name: &str, error: &ManifestError) -> JobError {
+    let code = match error {
+        ManifestError::Owner { .. } | ManifestError::Signature => JobCode::OwnerMismatch,
+        _ => JobCode::ManifestMismatch,
+    };
+    let mut told = JobError::new(code, format!("input {name}: {error}"));
+    told.expected = error.expected();
+    told.got = error.got();
+    told
+}

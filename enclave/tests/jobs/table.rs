@@ -1,0 +1,86 @@
+//! A small sealed table.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+
+use duckblind_lake::keys::{OwnerKey, TableKey, unwrap};
+use duckblind_lake::manifest::VerifiedManifest;
+use duckblind_lake::seal::{SealRequest, seal};
+use duckblind_protocol::body::{FileKey, QueryInput, SecretBytes};
+use duckblind_protocol::ids::Digest;
+use duckblind_protocol::order::{OrderFile, OrderInput, Provider};
+
+use crate::process::Place;
+
+/// Rows of [`numbers`].
+pub(crate) const ROWS: u64 = 1000;
+
+pub(crate) struct Table {
+    pub(crate) input: (OrderInput, QueryInput),
+    pub(crate) file: PathBuf,
+}
+
+/// Seals `numbers(n, text)` into the enclave's storage.
+pub(crate) fn numbers(place: &Place) -> Table {
+    named(place, "numbers")
+}
+
+pub(crate) fn named(place: &Place, name: &str) -> Table {
+    let csv = place.path(&format!("{name}.csv"));
+    let mut text = String::from("n,text\n");
+    for n in 0..ROWS {
+        writeln!(text, "{n},row {n}").unwrap();
+    }
+    fs::write(&csv, text).unwrap();
+    let owner = OwnerKey::generate().unwrap();
+    let table_key = TableKey::generate().unwrap();
+    let out = place.path("tables").join(name);
+    let sealed = seal(SealRequest {
+        inputs: vec![csv],
+        table: name.into(),
+        out_dir: out.clone(),
+        table_key: &table_key,
+        owner: &owner,
+        progress: &mut |_| {},
+    })
+    .unwrap();
+    let bytes = sealed.manifest_bytes;
+    let manifest = VerifiedManifest::open(&bytes, &owner.public(), None).unwrap();
+    let keys = manifest.files.iter().map(|file| {
+        let wrapped = &file.wrapped_keys[0];
+        let key = unwrap(
+            &table_key,
+            name,
+            &file.file_id,
+            &wrapped.key_id,
+            &wrapped.wrapped,
+        );
+        FileKey {
+            file: file.file_id,
+            key: SecretBytes::new(key.unwrap().expose().to_vec()),
+        }
+    });
+    let query = QueryInput {
+        name: name.into(),
+        owner: owner.public(),
+        keys: keys.collect(),
+        manifest: bytes.clone(),
+    };
+    let files = manifest.files.iter().map(|file| OrderFile {
+        path: file.path.clone(),
+        size: file.size,
+    });
+    let order = OrderInput {
+        name: name.into(),
+        provider: Provider::LocalFake,
+        location: name.into(),
+        manifest: Digest::of(&bytes),
+        snapshot: manifest.snapshot,
+        files: files.collect(),
+    };
+    Table {
+        file: out.join(&manifest.files[0].path),
+        input: (order, query),
+    }
+}
