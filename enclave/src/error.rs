@@ -38,9 +38,6 @@ pub enum EnclaveError {
     /// A simulator is configured, but this binary has none.
     #[error("this binary has no simulator")]
     NoSimulator,
-    /// A kind of address that this binary cannot listen on.
-    #[error("cannot listen on {0}")]
-    ListenUnsupported(String),
     /// The listening socket cannot be made.
     #[error("cannot listen on {path}: {source}", path = path.display())]
     Listen {
@@ -129,7 +126,6 @@ impl Coded for EnclaveError {
             Self::ConfigValue { .. } => "DB-ENC-003",
             Self::NoTee(_) => "DB-ENC-004",
             Self::NoSimulator => "DB-ENC-005",
-            Self::ListenUnsupported(_) => "DB-ENC-006",
             Self::Listen { .. } => "DB-ENC-007",
             Self::ListenDirectory { .. } => "DB-ENC-008",
             Self::ListenTaken { .. } => "DB-ENC-009",
@@ -160,10 +156,7 @@ impl Coded for EnclaveError {
             | Self::Storage { .. }
             | Self::Write { .. }
             | Self::NotByHand => Exit::Usage,
-            Self::NoTee(_)
-            | Self::NoSimulator
-            | Self::ListenUnsupported(_)
-            | Self::WallMissing(..) => Exit::Unsupported,
+            Self::NoTee(_) | Self::NoSimulator | Self::WallMissing(..) => Exit::Unsupported,
             Self::ReleaseMismatch { .. } => Exit::Rejected,
             Self::Release(error) => error.exit(),
             Self::Attest(error) => error.exit(),
@@ -210,7 +203,6 @@ impl Coded for EnclaveError {
             Self::NoSimulator => {
                 "remove [simulator] from the configuration, or build with --features simulator"
             }
-            Self::ListenUnsupported(_) => "listen = \"unix:/path/of/the/socket\"",
             Self::ListenDirectory { .. } => "mkdir -m 700 a directory for the socket alone",
             Self::ListenTaken { .. } => "stop the other enclave, or listen elsewhere",
             Self::ReleaseMismatch { .. } => {

@@ -51,6 +51,11 @@ pub struct Config {
 pub enum Listen {
     /// A unix socket.
     Unix(PathBuf),
+    /// A port of this virtual machine.
+    Vsock {
+        /// The port.
+        port: u32,
+    },
 }
 
 #[derive(Deserialize)]
@@ -258,8 +263,11 @@ impl Listen {
     fn parse(text: &str) -> Result<Self, EnclaveError> {
         match text.split_once(':') {
             Some(("unix", path)) => absolute("listen", path.into()).map(Self::Unix),
-            Some(("vsock", _)) => Err(EnclaveError::ListenUnsupported(text.into())),
-            _ => Err(wrong("listen", "unix:/path", text)),
+            Some(("vsock", port)) => match port.parse() {
+                Ok(port) => Ok(Self::Vsock { port }),
+                Err(_) => Err(wrong("listen", "vsock:PORT", text)),
+            },
+            _ => Err(wrong("listen", "unix:/path or vsock:PORT", text)),
         }
     }
 }
@@ -268,6 +276,7 @@ impl std::fmt::Display for Listen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Vsock { port } => write!(f, "vsock:{port}"),
         }
     }
 }
@@ -319,6 +328,29 @@ impl Config {
 mod tests {
     use super::*;
     use duckblind_protocol::coded::Coded as _;
+
+    #[test]
+    fn the_example_is_whole_and_says_the_defaults() {
+        let given = Config::parse(include_str!("../../enclave.example.toml")).unwrap();
+        let least = Config::parse(LEAST).unwrap();
+        assert_eq!(given.timeouts, least.timeouts);
+        assert_eq!(given.spill, least.spill);
+        let threads = given.limits.threads;
+        assert_eq!(
+            given.limits,
+            ConfigLimits {
+                threads,
+                ..least.limits
+            }
+        );
+    }
+
+    #[test]
+    fn vsock_is_a_port() {
+        let listen = Listen::parse("vsock:5000").unwrap();
+        assert_eq!(listen, Listen::Vsock { port: 5000 });
+        assert_eq!(listen.to_string(), "vsock:5000");
+    }
 
     const LEAST: &str = r#"
         listen = "unix:/run/duckblind/enclave.sock"
@@ -374,7 +406,7 @@ mod tests {
     #[test]
     fn addresses_and_requesters() {
         for (listen, code) in [
-            ("vsock:3:5000", "DB-ENC-006"),
+            ("vsock:3:5000", "DB-ENC-003"),
             ("unix:relative", "DB-ENC-003"),
             ("127.0.0.1:1", "DB-ENC-003"),
         ] {

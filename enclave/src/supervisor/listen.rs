@@ -1,30 +1,71 @@
-//! The unix socket that the host connects to: in a directory that nobody else can write to.
+//! Where the host connects to: a unix socket in a directory that nobody else can write to, or a
+//! port of this virtual machine.
 
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
+use tokio_vsock::{VMADDR_CID_ANY, VsockAddr, VsockListener};
 
+use crate::config::Listen;
 use crate::error::EnclaveError;
 
-/// A listening socket; its file is removed when this is dropped.
-pub struct Listening {
-    /// Accepts connections.
-    pub listener: UnixListener,
-    path: PathBuf,
+/// What comes from the host.
+pub type Reader = Box<dyn AsyncRead + Send + Unpin>;
+/// What goes to the host.
+pub type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+
+/// A listening socket; its file, if it has one, is removed when this is dropped.
+pub enum Listening {
+    /// A unix socket and its file.
+    Unix(UnixListener, PathBuf),
+    /// A port of this machine.
+    Vsock(VsockListener),
+}
+
+impl Listening {
+    /// The next connection.
+    pub async fn accept(&self) -> io::Result<(Reader, Writer)> {
+        match self {
+            Self::Unix(listener, _) => {
+                let (read, write) = listener.accept().await?.0.into_split();
+                Ok((Box::new(read), Box::new(write)))
+            }
+            Self::Vsock(listener) => {
+                let (read, write) = listener.accept().await?.0.into_split();
+                Ok((Box::new(read), Box::new(write)))
+            }
+        }
+    }
 }
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        // If it is gone already, so much the better.
-        let _ = std::fs::remove_file(&self.path);
+        if let Self::Unix(_, path) = self {
+            // If it is gone already, so much the better.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Listens where the configuration says.
+pub async fn listen(address: &Listen) -> Result<Listening, EnclaveError> {
+    match address {
+        Listen::Unix(path) => unix(path).await,
+        Listen::Vsock { port } => VsockListener::bind(VsockAddr::new(VMADDR_CID_ANY, *port))
+            .map(Listening::Vsock)
+            .map_err(|source| EnclaveError::Listen {
+                path: address.to_string().into(),
+                source,
+            }),
     }
 }
 
 /// Listens at `path`. A socket that a dead process has left there is removed; a live one and
 /// anything else is not.
-pub async fn listen(path: &Path) -> Result<Listening, EnclaveError> {
+async fn unix(path: &Path) -> Result<Listening, EnclaveError> {
     let failed = |source: io::Error| EnclaveError::Listen {
         path: path.into(),
         source,
@@ -44,10 +85,7 @@ pub async fn listen(path: &Path) -> Result<Listening, EnclaveError> {
         },
     }
     let listener = UnixListener::bind(path).map_err(failed)?;
-    let listening = Listening {
-        listener,
-        path: path.into(),
-    };
+    let listening = Listening::Unix(listener, path.into());
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
     Ok(listening)
 }
@@ -80,7 +118,7 @@ mod tests {
     use std::fs;
 
     async fn code(path: &Path) -> Option<&'static str> {
-        listen(path).await.err().map(|error| error.code())
+        unix(path).await.err().map(|error| error.code())
     }
 
     #[tokio::test]
@@ -89,7 +127,7 @@ mod tests {
         let path = dir.path().join("s");
         let dead = std::os::unix::net::UnixListener::bind(&path).unwrap();
         drop(dead);
-        let live = listen(&path).await.unwrap();
+        let live = unix(&path).await.unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(code(&path).await, Some("DB-ENC-009"));
         drop(live);

@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use duckblind_protocol::ids::InstanceId;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::net::UnixStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::config::{Config, Listen};
+use crate::config::Config;
 use crate::error::EnclaveError;
 use crate::supervisor::boot::boot;
-use crate::supervisor::listen::{Listening, listen};
+use crate::supervisor::listen::{Listening, Reader, Writer, listen};
 use crate::supervisor::process::Spawner;
 use crate::supervisor::session;
 use crate::supervisor::shared::{Phase, RUNNING, Shared};
@@ -60,10 +59,9 @@ async fn live(config: &Config, spawner: Spawner, ready: Option<&Path>) -> Result
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (phase, phase_seen) = watch::channel(Phase::Serving);
-    let Listen::Unix(path) = &config.listen;
     let (shared, instance) = boot(config, spawner, phase_seen).await?;
     let shared = Arc::new(shared);
-    let listening = listen(path).await?;
+    let listening = listen(&config.listen).await?;
     tracing::info!(%instance, listen = %config.listen, sim = shared.sim, "enclave up");
 
     let pool = tokio::spawn({
@@ -117,9 +115,9 @@ async fn accept(listening: &Listening, shared: &Arc<Shared>, busy: &Arc<Semaphor
         let Ok(place) = Arc::clone(busy).acquire_owned().await else {
             return;
         };
-        match listening.listener.accept().await {
-            Ok((stream, _)) => {
-                tokio::spawn(serve(Arc::clone(shared), stream, place));
+        match listening.accept().await {
+            Ok((read, write)) => {
+                tokio::spawn(serve(Arc::clone(shared), read, write, place));
             }
             Err(error) => {
                 // Out of descriptors, most likely: they come back.
@@ -130,8 +128,7 @@ async fn accept(listening: &Listening, shared: &Arc<Shared>, busy: &Arc<Semaphor
     }
 }
 
-async fn serve(shared: Arc<Shared>, stream: UnixStream, place: OwnedSemaphorePermit) {
-    let (read, write) = stream.into_split();
+async fn serve(shared: Arc<Shared>, read: Reader, write: Writer, place: OwnedSemaphorePermit) {
     if let Err(error) = session::serve(&shared, read, write).await {
         tracing::info!(%error, "connection");
     }
