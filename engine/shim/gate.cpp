@@ -30,16 +30,15 @@ public:
 	void Node(const QueryNode &node) {
 		Deeper deeper(*this);
 		Scope scope(*this);
-		for (auto &entry : node.cte_map.map) {
-			names.push_back(entry.first);
-		}
+		// A CTE sees those before it, not itself and none after it: there its name is the catalog's.
 		for (auto &entry : node.cte_map.map) {
 			auto &cte = *entry.second;
-			All(cte.key_targets);
-			All(cte.payload_aggregates);
+			WithoutNames(cte.key_targets);
+			WithoutNames(cte.payload_aggregates);
 			if (cte.query_node) {
 				Node(*cte.query_node);
 			}
+			names.push_back(entry.first);
 		}
 		switch (node.type) {
 		case QueryNodeType::SELECT_NODE: {
@@ -61,9 +60,11 @@ public:
 			break;
 		case QueryNodeType::RECURSIVE_CTE_NODE: {
 			auto &recursive = node.Cast<RecursiveCTENode>();
-			names.push_back(recursive.ctename);
-			All(recursive.key_targets);
+			WithoutNames(recursive.key_targets);
 			Node(*recursive.left);
+			// Only the right side sees the CTE itself.
+			Scope right(*this);
+			names.push_back(recursive.ctename);
 			Node(*recursive.right);
 			break;
 		}
@@ -115,6 +116,13 @@ private:
 		for (auto &expression : expressions) {
 			Maybe(expression);
 		}
+	}
+	//! USING KEY is bound by a binder that knows no CTE at all.
+	void WithoutNames(const vector<unique_ptr<ParsedExpression>> &expressions) {
+		vector<Identifier> hidden;
+		names.swap(hidden);
+		All(expressions);
+		names.swap(hidden);
 	}
 	void Maybe(const unique_ptr<ParsedExpression> &expression) {
 		if (expression) {

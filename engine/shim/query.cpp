@@ -23,7 +23,8 @@ static int32_t NotOneSelect(dbl_error &error, const char *message) {
 
 static int32_t Query(dbl_engine &engine, const string &sql, const dbl_judge &judge, uint64_t batch_rows,
                      dbl_rows **out, dbl_error &error) {
-	// Parsing only: nothing runs, however many statements the text holds.
+	// Parses the whole text, however many statements it holds. None is bound or run here, and PRAGMA and PIVOT
+	// are not expanded: Prepare and Submit do that, and below they get nothing but one SELECT.
 	auto statements = engine.connection->ExtractStatements(sql);
 	if (statements.empty()) {
 		return NotOneSelect(error, "there is no statement");

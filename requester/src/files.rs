@@ -171,6 +171,17 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
 
 /// Makes a new file with these permissions; one that exists is an error.
 pub fn create_new(path: &Path, mode: u32, contents: &[u8]) -> Result<(), FileError> {
+    create_with(path, mode, |file| {
+        file.write_all(contents).and_then(|()| file.sync_all())
+    })
+}
+
+/// Makes a new file and fills it; what is not whole does not stay.
+fn create_with(
+    path: &Path,
+    mode: u32,
+    fill: impl FnOnce(&mut File) -> std::io::Result<()>,
+) -> Result<(), FileError> {
     create_parent(path)?;
     let mut file = OpenOptions::new()
         .write(true)
@@ -178,9 +189,11 @@ pub fn create_new(path: &Path, mode: u32, contents: &[u8]) -> Result<(), FileErr
         .mode(mode)
         .open(path)
         .map_err(FileError::write(path))?;
-    file.write_all(contents)
-        .and_then(|()| file.sync_all())
-        .map_err(FileError::write(path))
+    fill(&mut file).map_err(|source| {
+        // The error that is reported is the write's.
+        let _ = std::fs::remove_file(path);
+        FileError::write(path)(source)
+    })
 }
 
 /// Replaces a file as a whole.
@@ -243,6 +256,23 @@ mod tests {
         replace(&path, 0o600, b"2").unwrap();
         assert_eq!(read_text(&path).unwrap(), "2");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_whole_does_not_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let error = create_with(&path, 0o600, |file| {
+            file.write_all(b"half")?;
+            Err(std::io::ErrorKind::StorageFull.into())
+        })
+        .unwrap_err();
+        assert_eq!(error.code(), "DB-REQ-002");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        // One that was there before is not ours to remove.
+        create_new(&path, 0o600, b"old").unwrap();
+        create_with(&path, 0o600, |_| Ok(())).unwrap_err();
+        assert_eq!(read_text(&path).unwrap(), "old");
     }
 
     #[test]

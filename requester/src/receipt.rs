@@ -179,6 +179,7 @@ impl SavedReceipt {
             ear_jwt: self.ear_jwt.clone(),
             ear_cose: bytes("ear_cose", &self.ear_cose)?,
             requester_nonce: self.requester_nonce,
+            node: Some(self.node),
         })
     }
 

@@ -63,6 +63,7 @@ fn config() -> EnclaveConfig {
             Wall::ResourceLimits,
             Wall::ProcessGroup,
             Wall::NoSpill,
+            Wall::NoCapabilities,
         ],
         backend: Backend::Process,
         engine: "duckdb 2.0.0".into(),
@@ -217,6 +218,7 @@ impl Scene {
             ear_jwt: sign_jwt(claims, &signer).unwrap(),
             ear_cose: sign_cose(claims, &signer).unwrap(),
             requester_nonce: self.requester_nonce,
+            node: None,
         }
     }
 
@@ -229,16 +231,20 @@ impl Scene {
 
     /// A trust file for this scene, in `dir`: pins the keys of seeds 1 and 9.
     pub(crate) fn trust(&self, dir: &Path, simulator: bool) -> Trust {
+        let text = self.trust_text(dir, simulator, "http://127.0.0.1:1");
+        Trust::parse(&text, &dir.join("trust.toml")).unwrap()
+    }
+    /// Its text; the policy is written beside it.
+    pub(crate) fn trust_text(&self, dir: &Path, simulator: bool, verifier: &str) -> String {
         std::fs::write(dir.join("policy.toml"), &self.policy).unwrap();
-        let text = format!(
+        format!(
             "version = 1\ndevelopment = true\nsimulator = {simulator}\nhosts = \"registry\"\n\
-             [verifier]\nurl = \"http://127.0.0.1:1\"\n\
+             [verifier]\nurl = \"{verifier}\"\n\
              [[ear_signers]]\nkey = \"{}\"\n[[ear_signers]]\nkey = \"{}\"\n\
              [[policies]]\npath = \"policy.toml\"\nsha256 = \"{}\"\n",
             format_public(&PublicKey::of(&signing_key(9))).trim(),
             format_public(&PublicKey::of(&signing_key(1))).trim(),
             Digest::of(self.policy.as_bytes()),
-        );
-        Trust::parse(&text, &dir.join("trust.toml")).unwrap()
+        )
     }
 }

@@ -238,6 +238,100 @@ fn only_the_tables_of_the_job_are_tables() {
     }
 }
 
+/// Where no CTE of that name is visible, the name is the catalog's.
+#[test]
+fn a_cte_hides_a_system_view_only_where_it_is_visible() {
+    let engine = engine_with_items();
+    for name in [
+        "pg_settings",
+        "PG_Settings",
+        "\"pg_settings\"",
+        "duckdb_views",
+        "sqlite_master",
+    ] {
+        for sql in [
+            // A later one.
+            format!("WITH a AS (SELECT * FROM pg_settings), {name} AS (SELECT 1) SELECT * FROM a"),
+            format!(
+                "WITH a AS (SELECT * FROM {name}), pg_settings AS (SELECT 1), sqlite_master AS (SELECT 1), duckdb_views AS (SELECT 1) SELECT * FROM a"
+            ),
+            format!(
+                "WITH a AS MATERIALIZED (SELECT * FROM {name}), {name} AS MATERIALIZED (SELECT 1) SELECT * FROM a"
+            ),
+            format!(
+                "WITH a AS NOT MATERIALIZED (SELECT * FROM {name}), {name} AS (SELECT 1) SELECT * FROM a"
+            ),
+            format!(
+                "WITH a AS (SELECT 1), b AS (SELECT * FROM a, {name}), {name} AS (SELECT 1) SELECT * FROM b"
+            ),
+            format!(
+                "WITH a AS (SELECT (SELECT count(*) FROM {name})), {name} AS (SELECT 1) SELECT * FROM a"
+            ),
+            format!("WITH a AS (DESCRIBE {name}), {name} AS (SELECT 1) SELECT * FROM a"),
+            format!(
+                "SELECT * FROM (WITH a AS (SELECT * FROM {name}), {name} AS (SELECT 1) SELECT * FROM a)"
+            ),
+            format!(
+                "WITH o AS (WITH a AS (SELECT * FROM {name}), {name} AS (SELECT 1) SELECT * FROM a) SELECT * FROM o"
+            ),
+            format!(
+                "WITH o AS (WITH a AS (SELECT * FROM {name}) SELECT * FROM a), {name} AS (SELECT 1) SELECT * FROM o"
+            ),
+            format!(
+                "SELECT 1 UNION ALL (WITH a AS (SELECT count(*) FROM {name}), {name} AS (SELECT 1) SELECT * FROM a)"
+            ),
+            format!(
+                "WITH RECURSIVE a AS (SELECT * FROM {name}), {name} AS (SELECT 1) SELECT * FROM a"
+            ),
+            format!(
+                "WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r, {name} WHERE i < 3), {name} AS (SELECT 1) SELECT * FROM r"
+            ),
+            // Itself.
+            format!("WITH {name} AS (SELECT * FROM {name}) SELECT * FROM {name}"),
+            format!("WITH RECURSIVE {name} AS (SELECT * FROM {name}) SELECT * FROM {name}"),
+            format!(
+                "WITH {name} AS (WITH a AS (SELECT * FROM {name}) SELECT * FROM a) SELECT * FROM {name}"
+            ),
+            format!(
+                "WITH RECURSIVE {name} AS (SELECT count(*) AS i FROM {name} UNION ALL SELECT i FROM {name} WHERE false) SELECT * FROM {name}"
+            ),
+            // One of a scope that has ended, or of none.
+            format!("SELECT * FROM (WITH {name} AS (SELECT 1) SELECT * FROM {name}), {name}"),
+            format!(
+                "WITH a AS (WITH {name} AS (SELECT 1) SELECT * FROM {name}) SELECT * FROM a, {name}"
+            ),
+            format!(
+                "WITH RECURSIVE {name}(i) AS (SELECT 1), r(a, b) USING KEY (a, max((SELECT count(*) FROM {name}))) AS (SELECT 1, 2 UNION SELECT a, b FROM r WHERE a < 1) SELECT * FROM r"
+            ),
+        ] {
+            unknown_table(&engine, &sql);
+        }
+    }
+}
+
+#[test]
+fn ctes_see_those_before_them() {
+    let engine = engine_with_items();
+    for sql in [
+        "WITH pg_settings AS (SELECT 1 AS x), a AS (SELECT * FROM pg_settings) SELECT x FROM a",
+        "WITH \"Pg_Settings\" AS (SELECT 1 AS x), a AS (SELECT * FROM PG_SETTINGS) SELECT x FROM A",
+        "WITH a AS (SELECT 1 AS x), b AS MATERIALIZED (SELECT * FROM a), c AS (SELECT a.x FROM a, b) SELECT * FROM a, b, c",
+        "WITH a AS (SELECT 1 AS x), b AS (WITH c AS (SELECT * FROM a) SELECT * FROM c) SELECT * FROM b",
+        "WITH a AS (SELECT 1 AS x) SELECT * FROM (WITH a AS (SELECT x + 1 AS x FROM a) SELECT * FROM a)",
+        "WITH a AS (SELECT 1 AS x) SELECT (SELECT max(x) FROM a), x FROM a ORDER BY (SELECT x FROM a)",
+        "WITH items AS (SELECT key FROM items) SELECT count(*) FROM items",
+        "WITH RECURSIVE s AS (SELECT 1 AS i), r(i) AS (SELECT i FROM s UNION ALL SELECT r.i + 1 FROM r, s WHERE r.i < 5), t AS (SELECT max(i) FROM r) SELECT * FROM t",
+        "WITH RECURSIVE pg_settings(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM pg_settings WHERE i < 5) SELECT * FROM pg_settings",
+        "WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT (SELECT i + 1) FROM (WITH q AS (SELECT * FROM r) SELECT * FROM q) WHERE i < 5) SELECT * FROM r",
+        "WITH RECURSIVE r(a, b) USING KEY (a, max(b)) AS (SELECT 1, 2 UNION SELECT a, b + 1 FROM r WHERE b < 4) SELECT * FROM r",
+    ] {
+        match ask(&engine, sql) {
+            Ok(lines) => assert!(!lines.is_empty(), "{sql}"),
+            Err(error) => panic!("{sql}: {:?}", error.to_job_error().message),
+        }
+    }
+}
+
 #[test]
 fn ordinary_queries_pass() {
     let engine = engine_with_items();

@@ -10,6 +10,7 @@ mod receipt;
 mod run;
 mod run_args;
 mod seal;
+mod stop;
 mod topics;
 mod trust;
 mod ui;

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::failure::Failure;
 use super::paths;
 use super::run_args::RunArgs;
+use super::stop::Stop;
 use super::ui::{self, Ui};
 use crate::client::{
     Attested, ConnectOptions, Event, Finished, Identity, JobRequest, RunningJob, Session,
@@ -30,6 +31,8 @@ pub(super) async fn run(ui: &Ui, trust: Option<&Path>, args: RunArgs) -> Result<
     let format = args.format()?;
     let owner = args.keys.owner(ui)?;
     let request = request(&args, owner.public())?;
+    // Before there is a file that must not stay.
+    let mut stop = Stop::listen()?;
     let output = Output::create(format, args.output.as_deref(), args.max_rows)
         .map_err(RequesterError::from)?;
     let options = ConnectOptions {
@@ -41,16 +44,18 @@ pub(super) async fn run(ui: &Ui, trust: Option<&Path>, args: RunArgs) -> Result<
 
     let begun = Instant::now();
     let spinner = ui.spinner("connecting");
-    let session = interruptible(async { Ok(Session::connect(&trust, options).await?) }).await?;
+    let session = stop
+        .or(async { Ok(Session::connect(&trust, options).await?) })
+        .await?;
     let attested = session.attested().await;
     spinner.suspend(|| ui.banner(attested.key.sim()));
     spinner.set_prefix("waiting for the enclave");
     let deadline = args.wait.map(|s| Instant::now() + Duration::from_secs(s));
-    let job = interruptible(submit(ui, &session, &request, deadline)).await?;
+    let job = stop.or(submit(ui, &session, &request, deadline)).await?;
     spinner.set_prefix("running");
 
     let connected = begun.elapsed();
-    let done = receive(job, output, &spinner).await;
+    let done = receive(job, output, stop, &spinner).await;
     spinner.finish_and_clear();
     let attested = session.attested().await;
     let keeper = Keeper {
@@ -114,14 +119,6 @@ fn target(args: &RunArgs) -> Result<Target, Failure> {
     })
 }
 
-/// Ends early on Ctrl-C; nothing has been accepted yet.
-async fn interruptible<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::select! {
-        result = work => result,
-        _ = tokio::signal::ctrl_c() => Err(Failure::cancelled()),
-    }
-}
-
 /// Submits until accepted; waits while the enclave is busy, if asked to.
 async fn submit(
     ui: &Ui,
@@ -161,13 +158,13 @@ struct End {
 async fn receive(
     mut job: RunningJob,
     mut output: Output,
+    mut stop: Stop,
     spinner: &indicatif::ProgressBar,
 ) -> Result<(Finished, Written), End> {
     let canceller = job.canceller();
     let stop = tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            canceller.cancel();
-        }
+        stop.wait().await;
+        canceller.cancel();
     });
     let mut rows = 0;
     let mut broken = None;
@@ -299,3 +296,7 @@ fn report(
 fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }
+
+#[cfg(all(test, feature = "simulator"))]
+#[path = "run_tests.rs"]
+mod tests;

@@ -1,13 +1,15 @@
 //! Streams: data on stdout, everything else on stderr.
 
+use std::fmt::{self, Write as _};
 use std::io::{IsTerminal as _, Stderr, Stdout, Write as _};
 use std::time::Duration;
 
-use duckblind_protocol::coded;
+use duckblind_protocol::coded::{self, Coded, Exit};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::failure::Failure;
+use crate::output::visible;
 
 /// How this command speaks.
 pub(super) struct Ui {
@@ -33,7 +35,7 @@ impl Ui {
 
     /// Data for a person. A closed stdout is noticed by whoever reads it.
     pub(super) fn line(&self, text: &str) {
-        let _ = writeln!(self.out.lock(), "{text}");
+        let _ = writeln!(self.out.lock(), "{}", visible::lines(text));
     }
 
     /// Data for a program, on stdout.
@@ -53,7 +55,7 @@ impl Ui {
     /// Something good to know.
     pub(super) fn note(&self, text: &str) {
         if !self.quiet && !self.json {
-            let _ = writeln!(self.err.lock(), "{text}");
+            let _ = writeln!(self.err.lock(), "{}", visible::lines(text));
         }
     }
 
@@ -67,7 +69,7 @@ impl Ui {
         let _ = if self.json {
             writeln!(self.err.lock(), "{}", json!({ "warning": text }))
         } else {
-            writeln!(self.err.lock(), "warning: {text}")
+            writeln!(self.err.lock(), "warning: {}", visible::lines(text))
         };
     }
 
@@ -83,11 +85,7 @@ impl Ui {
     }
 
     pub(super) fn failure(&self, failure: &Failure) {
-        let text = if self.json {
-            format!("{}\n", coded::render_json(failure.coded()))
-        } else {
-            coded::render(failure.coded())
-        };
+        let text = rendered(failure.coded(), self.json);
         let _ = self.err.lock().write_all(text.as_bytes());
     }
 
@@ -103,6 +101,60 @@ impl Ui {
         bar.set_prefix(text);
         bar.enable_steady_tick(Duration::from_millis(200));
         bar
+    }
+}
+
+/// An error as it is written. Its texts may come from an enclave, a host or a file.
+fn rendered(error: &dyn Coded, json: bool) -> String {
+    if !json {
+        return coded::render(&Visible(error));
+    }
+    // JSON escapes most control characters itself; the others can stand in its strings only.
+    let mut text = String::new();
+    for c in coded::render_json(error).chars() {
+        if c.is_control() {
+            // Into a string: cannot fail.
+            let _ = write!(text, "\\u{:04x}", u32::from(c));
+        } else {
+            text.push(c);
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// An error without control characters, whose further lines do not look like its own fields.
+#[derive(Debug)]
+struct Visible<'a>(&'a dyn Coded);
+
+/// Further lines are indented below the first.
+fn indented(text: &str) -> String {
+    visible::lines(text).replace('\n', "\n    ")
+}
+
+impl fmt::Display for Visible<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&indented(&self.0.to_string()))
+    }
+}
+
+impl std::error::Error for Visible<'_> {}
+
+impl Coded for Visible<'_> {
+    fn code(&self) -> &'static str {
+        self.0.code()
+    }
+    fn exit(&self) -> Exit {
+        self.0.exit()
+    }
+    fn expected(&self) -> Option<String> {
+        self.0.expected().as_deref().map(indented)
+    }
+    fn got(&self) -> Option<String> {
+        self.0.got().as_deref().map(indented)
+    }
+    fn hint(&self) -> Option<String> {
+        self.0.hint().as_deref().map(indented)
     }
 }
 
@@ -132,8 +184,46 @@ pub(super) fn duration(time: Duration) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::client::JobFailure;
+    use duckblind_protocol::job_code::{JobCode, JobError};
+
+    fn evil() -> JobFailure {
+        JobFailure::Failed {
+            error: JobError {
+                message: "no\u{1b}[2J such\nhint: run this\r\u{9b}A".into(),
+                expected: Some("a\u{7}\nerror[X]: b".into()),
+                got: Some("\u{1b}]0;owned\u{7f}".into()),
+                ..JobError::of(JobCode::SqlOther)
+            },
+            place: None,
+        }
+    }
+
+    #[test]
+    fn errors_do_not_command_the_terminal() {
+        let text = rendered(&evil(), false);
+        assert!(
+            !text.contains(|c: char| c.is_control() && c != '\n'),
+            "{text:?}"
+        );
+        assert!(text.contains(r"no\u{1b}[2J such"), "{text}");
+        assert!(text.contains(r"\u{1b}]0;owned\u{7f}"), "{text}");
+        // One line each may begin so, and it is ours.
+        assert_eq!(text.lines().filter(|l| l.starts_with("error[")).count(), 1);
+        assert!(!text.contains("\nhint: run this"), "{text}");
+    }
+
+    #[test]
+    fn errors_as_json_say_the_same_without_control_characters() {
+        let text = rendered(&evil(), true);
+        assert!(!text.trim_end().contains(char::is_control), "{text:?}");
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["error"]["message"], evil().to_string());
+        assert_eq!(value["error"]["got"], "\u{1b}]0;owned\u{7f}");
+    }
 
     #[test]
     fn numbers_for_people() {

@@ -7,7 +7,7 @@ use duckblind_attestation::check::Check;
 use duckblind_attestation::ear;
 use duckblind_protocol::frames::{ChallengeRequest, Kind};
 use duckblind_protocol::http::NodeInfo;
-use duckblind_protocol::ids::{Nonce, PublicKey};
+use duckblind_protocol::ids::{NodeId, Nonce, PublicKey};
 use duckblind_protocol::key_statement::nonce_commitment;
 use quinn::Connection;
 
@@ -40,6 +40,8 @@ pub struct Presented {
     pub ear_cose: Vec<u8>,
     /// Our own part of the nonce, for fresh evidence.
     pub requester_nonce: Option<Nonce>,
+    /// The node that the verifier keeps it for; none if the enclave itself was asked.
+    pub node: Option<NodeId>,
 }
 
 impl Presented {
@@ -50,6 +52,7 @@ impl Presented {
             ear_jwt: Some(&self.ear_jwt),
             ear_cose: Some(&self.ear_cose),
             requester_nonce: self.requester_nonce.as_ref(),
+            node: self.node.as_ref(),
         }
     }
 
@@ -75,7 +78,7 @@ impl Presented {
 /// The evidence that the verifier keeps of a host, with the attestation result.
 pub async fn stored(
     verifier: &VerifierClient,
-    node: &duckblind_protocol::ids::NodeId,
+    node: &NodeId,
 ) -> Result<(NodeInfo, Presented), RequesterError> {
     let found = verifier.node_attestation(node).await?;
     let decode = |text: &str| {
@@ -88,6 +91,7 @@ pub async fn stored(
         ear_cose: decode(&found.ear_cose)?,
         ear_jwt: found.ear_jwt,
         requester_nonce: None,
+        node: Some(*node),
     };
     Ok((found.node, presented))
 }
@@ -143,5 +147,6 @@ async fn fresh_for(
             .decode(&reply.ear_cose)
             .map_err(|_| ClientError::VerifierAnswer("base64"))?,
         requester_nonce: Some(own),
+        node: None,
     })
 }

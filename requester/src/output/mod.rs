@@ -8,6 +8,7 @@ mod error;
 mod format;
 mod place;
 mod table;
+pub(crate) mod visible;
 
 use std::path::Path;
 

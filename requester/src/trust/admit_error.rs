@@ -4,7 +4,7 @@ use duckblind_attestation::appraise::Rejected;
 use duckblind_attestation::check::Check;
 use duckblind_attestation::ear::EarError;
 use duckblind_protocol::coded::{Coded, Exit};
-use duckblind_protocol::ids::Digest;
+use duckblind_protocol::ids::{Digest, NodeId};
 
 /// Evidence or attestation result that was not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,22 @@ pub enum AdmitError {
         rejected: Rejected,
         /// Every check that was made.
         checks: Vec<Check>,
+    },
+    /// It outlives every key that it can speak for.
+    #[error("the attestation result is valid for longer than the enclave keeps a key")]
+    Lifetime {
+        /// Seconds from its start to its end.
+        life: i64,
+        /// Seconds that it may have.
+        most: i64,
+    },
+    /// It was made for evidence that another node sent.
+    #[error("the attestation result belongs to another node")]
+    Node {
+        /// The node that was asked for.
+        expected: NodeId,
+        /// The node that it names.
+        got: NodeId,
     },
     /// A simulated platform, and the trust file does not accept one.
     #[error("the platform is simulated")]
@@ -75,6 +91,8 @@ impl Coded for AdmitError {
             Self::Policy(_) => "DB-REQ-024",
             Self::Rejected { rejected, .. } => rejected.code(),
             Self::Simulated => "DB-REQ-025",
+            Self::Lifetime { .. } => "DB-REQ-026",
+            Self::Node { .. } => "DB-REQ-027",
         }
     }
     fn exit(&self) -> Exit {
@@ -89,6 +107,8 @@ impl Coded for AdmitError {
             Self::Ear(e) => e.expected(),
             Self::Rejected { rejected, .. } => rejected.expected(),
             Self::Policy(_) => Some("one of the policies in the trust file".into()),
+            Self::Lifetime { most, .. } => Some(format!("at most {most} s")),
+            Self::Node { expected, .. } => Some(format!("node {expected}")),
             _ => None,
         }
     }
@@ -97,6 +117,8 @@ impl Coded for AdmitError {
             Self::Ear(e) => e.got(),
             Self::Rejected { rejected, .. } => rejected.got(),
             Self::Policy(digest) => Some(format!("policy {digest}")),
+            Self::Lifetime { life, .. } => Some(format!("{life} s")),
+            Self::Node { got, .. } => Some(format!("node {got}")),
             _ => None,
         }
     }
@@ -112,7 +134,7 @@ impl Coded for AdmitError {
                 "a simulated platform protects nothing; only `simulator = true` in a development \
                  trust file accepts it"
             }
-            Self::EncodingsDiffer | Self::NoEar => {
+            Self::EncodingsDiffer | Self::NoEar | Self::Lifetime { .. } | Self::Node { .. } => {
                 "the verifier is broken or dishonest: do not use it until this is explained"
             }
             Self::Negative(_) => "`duckblind attest verify` shows every check",

@@ -2,11 +2,15 @@
 
 use duckblind_attestation::appraise::{Appraised, Expected, Inputs, appraise};
 use duckblind_attestation::check::Check;
-use duckblind_protocol::ids::{Nonce, UnixTime};
+use duckblind_attestation::ear::EarClaims;
+use duckblind_protocol::ids::{NodeId, Nonce, UnixTime};
 
 use super::admit_error::AdmitError;
 use super::ear::{VerifiedEar, verify_ear};
 use super::file::Trust;
+
+/// Seconds that an attestation result may outlive the epoch of the key it speaks for.
+const LIFETIME_SLACK_SECONDS: i64 = 60;
 
 /// Evidence and attestation result, as someone offered them.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +23,8 @@ pub struct Offer<'a> {
     pub ear_cose: Option<&'a [u8]>,
     /// Our own part of the nonce; none if evidence is reused.
     pub requester_nonce: Option<&'a Nonce>,
+    /// The node whose evidence the verifier says it is; none if it came from the enclave itself.
+    pub node: Option<&'a NodeId>,
 }
 
 /// Evidence that passed here, with a result that says the same of it.
@@ -90,6 +96,15 @@ pub fn judge(trust: &Trust, offer: &Offer<'_>, now: UnixTime) -> Result<Judged, 
         return Err(AdmitError::Negative(reasons.join(", ")));
     }
     claims.agrees_with(&appraised).map_err(AdmitError::Ear)?;
+    lifetime(claims, &appraised)?;
+    if let (Some(expected), Some(got)) = (offer.node, claims.node)
+        && *expected != got
+    {
+        return Err(AdmitError::Node {
+            expected: *expected,
+            got,
+        });
+    }
     if appraised.sim() && !trust.simulator() {
         return Err(AdmitError::Simulated);
     }
@@ -98,6 +113,17 @@ pub fn judge(trust: &Trust, offer: &Offer<'_>, now: UnixTime) -> Result<Judged, 
         ear,
         checks: appraisal.checks,
     })
+}
+
+/// The verifier chooses the end; the attested configuration bounds it.
+fn lifetime(claims: &EarClaims, appraised: &Appraised) -> Result<(), AdmitError> {
+    let epoch = i64::from(appraised.config().timeouts.epoch_ms / 1000);
+    let most = epoch.saturating_add(LIFETIME_SLACK_SECONDS);
+    let life = claims.exp.0.saturating_sub(claims.iat.0);
+    if life > most {
+        return Err(AdmitError::Lifetime { life, most });
+    }
+    Ok(())
 }
 
 #[cfg(all(test, feature = "simulator"))]

@@ -65,6 +65,7 @@ fn encodings_that_differ_are_refused() {
         ear_jwt: presented.ear_jwt,
         ear_cose: other.ear_cose,
         requester_nonce: None,
+        node: None,
     };
     assert_eq!(code(judge_scene(&scene, &mixed)), "DB-REQ-021");
 }
@@ -213,6 +214,57 @@ fn times() {
     assert_eq!((error.code(), error.exit()), ("DB-ATT-053", Exit::Stale));
     late.at = UnixTime(late.at.0 - 600 - 61);
     assert_eq!(code(judge_scene(&late, &presented)), "DB-ATT-054");
+}
+
+#[test]
+fn a_result_must_not_outlive_the_key_it_speaks_for() {
+    for epoch_ms in [3_600_000, 600_000] {
+        let mut scene = Scene::good();
+        scene.config.timeouts.epoch_ms = epoch_ms;
+        let evidence = scene.evidence();
+        let honest = scene.claims(&evidence);
+        let most = i64::from(epoch_ms / 1000) + 60;
+        let lasting = |seconds: i64| {
+            let mut claims = honest.clone();
+            claims.exp = UnixTime(claims.iat.0.saturating_add(seconds));
+            judge_scene(&scene, &scene.present(evidence.clone(), &claims))
+        };
+        assert_eq!(code(lasting(most)), "accepted");
+        for long in [most + 1, 86_400 * 365] {
+            let error = lasting(long).err().unwrap();
+            assert_eq!(error.code(), "DB-REQ-026");
+            assert_eq!(error.exit(), Exit::Rejected);
+        }
+        // Nor by starting earlier.
+        let mut claims = honest.clone();
+        claims.iat = UnixTime(claims.exp.0 - most - 1);
+        let early = judge_scene(&scene, &scene.present(evidence.clone(), &claims));
+        assert_eq!(code(early), "DB-REQ-026");
+    }
+}
+
+#[test]
+fn a_result_for_another_node_is_refused() {
+    let scene = Scene::good();
+    let evidence = scene.evidence();
+    let chosen = NodeId::from_bytes([1; 32]);
+    let other = NodeId::from_bytes([2; 32]);
+    let stored = |claimed: Option<NodeId>, asked: Option<NodeId>| {
+        let mut claims = scene.claims(&evidence);
+        claims.node = claimed;
+        let presented = Presented {
+            node: asked,
+            ..scene.present(evidence.clone(), &claims)
+        };
+        judge_scene(&scene, &presented)
+    };
+    assert_eq!(code(stored(Some(chosen), Some(chosen))), "accepted");
+    // Evidence that a requester had appraised names no node.
+    assert_eq!(code(stored(None, Some(chosen))), "accepted");
+    // Fresh evidence is bound by our nonce, not by a node.
+    assert_eq!(code(stored(Some(other), None)), "accepted");
+    let error = stored(Some(other), Some(chosen)).err().unwrap();
+    assert_eq!((error.code(), error.exit()), ("DB-REQ-027", Exit::Rejected));
 }
 
 #[test]

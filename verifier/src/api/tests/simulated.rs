@@ -59,6 +59,7 @@ fn config() -> EnclaveConfig {
             Wall::ResourceLimits,
             Wall::ProcessGroup,
             Wall::NoSpill,
+            Wall::NoCapabilities,
         ],
         backend: Backend::Process,
         engine: "duckdb 2.0.0".into(),
