@@ -63,6 +63,8 @@ named! {
         NoSpill = 8 "no-spill",
         /// The engine writes to disk only encrypted.
         EncryptedSpill = 9 "encrypted-spill",
+        /// No capability in any set, and none to be given by executing a program.
+        NoCapabilities = 10 "no-capabilities",
     }
 }
 
@@ -244,6 +246,7 @@ pub(crate) mod tests {
                 Wall::ResourceLimits,
                 Wall::ProcessGroup,
                 Wall::NoSpill,
+                Wall::NoCapabilities,
             ],
             backend: Backend::Process,
             engine: "duckdb 2.0.0".into(),

@@ -8,6 +8,7 @@
 //! * [`handover`]: what the two say to each other; [`walls`]: what stands around a query process.
 //! * [`config`], [`cli`], [`error`], [`clock`]; [`sys`] is the one file with `unsafe`.
 
+pub mod capabilities;
 pub mod cli;
 pub mod clock;
 pub mod config;

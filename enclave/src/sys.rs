@@ -61,25 +61,28 @@ pub fn take_channels() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((socket, pipe))
 }
 
-/// Waits for the child `pid` and takes its resource usage with it.
+/// Reaps the child `pid`, with its resource usage, if it has ended; does not wait for that.
 ///
 /// Nobody else may wait for this child.
-pub fn wait_with_usage(pid: Pid) -> io::Result<Reaped> {
+pub fn reap(pid: Pid) -> io::Result<Option<Reaped>> {
     let mut status = 0;
     loop {
         // SAFETY: all-zero bytes are a valid `rusage`, a struct of integers.
         let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
         let raw = pid.as_raw_nonzero().get();
         // SAFETY: both pointers are to live, writable values of the right type.
-        let result = unsafe { libc::wait4(raw, &raw mut status, 0, &raw mut usage) };
+        let result = unsafe { libc::wait4(raw, &raw mut status, libc::WNOHANG, &raw mut usage) };
+        if result == 0 {
+            return Ok(None);
+        }
         if result == raw {
             let code = libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status));
             let signal = libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status));
-            return Ok(Reaped {
+            return Ok(Some(Reaped {
                 cpu: duration(usage.ru_utime) + duration(usage.ru_stime),
                 code,
                 signal,
-            });
+            }));
         }
         let error = io::Error::last_os_error();
         if error.kind() != io::ErrorKind::Interrupted {
@@ -120,17 +123,23 @@ mod tests {
     #[test]
     // The subject of the test is the waiting itself.
     #[allow(clippy::zombie_processes)]
-    fn a_child_is_waited_for_with_its_signal() {
+    fn a_child_is_reaped_with_its_signal() {
         let child = std::process::Command::new("/bin/sleep")
             .arg("60")
             .spawn()
             .unwrap();
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        assert_eq!(reap(pid).unwrap(), None);
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-        let reaped = wait_with_usage(pid).unwrap();
+        let reaped = loop {
+            if let Some(reaped) = reap(pid).unwrap() {
+                break reaped;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
         assert_eq!(reaped.signal, Some(libc::SIGKILL));
         assert!(reaped.cpu < Duration::from_secs(5));
         // Reaped once, gone for good.
-        assert!(wait_with_usage(pid).is_err());
+        assert!(reap(pid).is_err());
     }
 }

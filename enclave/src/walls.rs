@@ -2,7 +2,7 @@
 //! from the kernel, and judged by the supervisor.
 //!
 //! What the process does itself: parent-death signal, no-new-privs, not dumpable, no core dumps,
-//! resource limits, closed descriptors. What the supervisor gives it: a fresh exec, an empty
+//! resource limits, no capabilities, closed descriptors. What the supervisor gives it: a fresh exec, an empty
 //! environment, a process group of its own.
 
 use std::io;
@@ -61,6 +61,15 @@ pub struct Facts {
     /// Hard `RLIMIT_DATA`.
     #[n(11)]
     pub data: Option<u64>,
+    /// Capabilities in any set but the bounding one, as bits.
+    #[n(12)]
+    pub capabilities: u64,
+    /// Capabilities in its bounding set, as bits.
+    #[n(13)]
+    pub bounding: u64,
+    /// Whether it runs as root: whom the bounding set alone keeps from being given them again.
+    #[n(14)]
+    pub root: bool,
 }
 
 /// `RLIMIT_DATA` for an engine with so much memory and so many threads.
@@ -96,6 +105,7 @@ pub fn raise_at_start() {
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
     let _ = rustix::thread::set_no_new_privs(true);
     let _ = raise_own();
+    crate::capabilities::drop_all();
     let _ = crate::sys::close_from(3);
 }
 
@@ -131,6 +141,7 @@ pub fn read_back(given: &[RawFd]) -> io::Result<Facts> {
     let unknown = open.iter().filter(|fd| !fd.as_ref().is_some_and(known));
     // One of them was the listing itself.
     let strays = count(unknown.count().saturating_sub(1));
+    let capabilities = crate::capabilities::held()?;
     let death = rustix::process::parent_process_death_signal()?;
     Ok(Facts {
         pid: id(rustix::process::getpid()),
@@ -145,6 +156,9 @@ pub fn read_back(given: &[RawFd]) -> io::Result<Facts> {
         file_size: getrlimit(Resource::Fsize).maximum,
         descriptors: getrlimit(Resource::Nofile).maximum,
         data: getrlimit(Resource::Data).maximum,
+        capabilities: capabilities.any,
+        bounding: capabilities.bounding,
+        root: rustix::process::getuid().is_root() || rustix::process::geteuid().is_root(),
     })
 }
 
@@ -220,6 +234,16 @@ pub fn judge(facts: &Facts, expected: &Expected) -> Result<Vec<Wall>, Missing> {
             within(facts.file_size, expected.spill_bytes),
             format!("file size {:?}", facts.file_size),
         ),
+        (
+            // Only with a capability can the bounding set be emptied. A user who has none is
+            // not given any by a program that it executes: no new privileges.
+            Wall::NoCapabilities,
+            facts.capabilities == 0 && (facts.bounding == 0 || (facts.no_new_privs && !facts.root)),
+            format!(
+                "capabilities {:x}, bounding set {:x}, root: {}",
+                facts.capabilities, facts.bounding, facts.root
+            ),
+        ),
     ];
     checks
         .into_iter()
@@ -248,6 +272,9 @@ mod tests {
             file_size: Some(0),
             descriptors: Some(64),
             data: Some(1 << 30),
+            capabilities: 0,
+            bounding: 0,
+            root: true,
         };
         let expected = Expected {
             pid: 7,
@@ -263,14 +290,14 @@ mod tests {
     fn all_up() {
         let (facts, expected) = good();
         let walls = judge(&facts, &expected).unwrap();
-        assert_eq!(walls.len(), 9);
+        assert_eq!(walls.len(), 10);
         assert!(walls.is_sorted());
     }
 
     #[test]
     fn each_missing_wall_is_named() {
         let (facts, expected) = good();
-        let cases: [(Wall, Breaker); 12] = [
+        let cases: [(Wall, Breaker); 14] = [
             (Wall::FreshExec, |f| f.pid = 8),
             (Wall::FreshExec, |f| f.program = (1, 3)),
             (Wall::FreshExec, |f| f.dies_with_parent = false),
@@ -283,12 +310,22 @@ mod tests {
             (Wall::ResourceLimits, |f| f.descriptors = None),
             (Wall::ProcessGroup, |f| f.group = 1),
             (Wall::NoSpill, |f| f.file_size = Some(1)),
+            (Wall::NoCapabilities, |f| f.capabilities = 1 << 19),
+            (Wall::NoCapabilities, |f| f.bounding = 1 << 19),
         ];
         for (wall, break_it) in cases {
             let mut facts = facts.clone();
             break_it(&mut facts);
             assert_eq!(judge(&facts, &expected).unwrap_err().0, wall);
         }
+    }
+
+    #[test]
+    fn a_bounding_set_means_nothing_to_a_user_without_capabilities() {
+        let (mut facts, expected) = good();
+        facts.bounding = u64::MAX;
+        facts.root = false;
+        assert!(judge(&facts, &expected).is_ok());
     }
 
     #[test]

@@ -61,7 +61,8 @@ pub struct Limits {
     pub connections_per_peer: usize,
     /// Connections from one address (IPv6: one /64).
     pub connections_per_address: usize,
-    /// Streams in all.
+    /// Streams in all. An enclave takes 1024 connections, one for each stream; what is left of
+    /// them carries the agent's own challenges and its watch.
     pub streams: usize,
     /// Streams of one key.
     pub streams_per_peer: usize,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use duckblind_protocol::frames::{
     ChallengeRequest, EpochNote, HEADER_LEN, Header, Kind, Refused, frame,
 };
+use duckblind_protocol::job_code::JobCode;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -14,6 +15,10 @@ use tokio_vsock::{VsockAddr, VsockStream};
 
 use crate::config::EnclaveAddress;
 use crate::error::HostError;
+
+/// Bounds of the pause before a busy enclave is asked again.
+const SOONEST: Duration = Duration::from_millis(50);
+const LATEST: Duration = Duration::from_secs(1);
 
 /// What comes from the enclave, over either kind of socket.
 pub type Reader = Box<dyn AsyncRead + Send + Unpin>;
@@ -55,22 +60,39 @@ impl EnclaveLink {
         }
     }
 
-    /// Asks for evidence over `challenge`, within `patience`.
+    /// Asks for evidence over `challenge`, within `patience`: again and again while the enclave is
+    /// busy with the challenges of others.
     pub async fn evidence(
         &self,
         challenge: &ChallengeRequest,
         patience: Duration,
     ) -> Result<Vec<u8>, HostError> {
-        let (mut reader, mut writer) = self.open().await?;
-        let answer = timeout(patience, async {
-            writer
-                .write_all(&frame(Kind::Challenge, &challenge.encode()))
-                .await
-                .map_err(|source| self.down(source))?;
-            self.read_frame(&mut reader).await
+        timeout(patience, async {
+            loop {
+                let answer = self.ask(challenge).await?;
+                let Some(pause) = busy(answer.as_ref()) else {
+                    return self.evidence_of(answer);
+                };
+                tokio::time::sleep(pause).await;
+            }
         })
         .await
-        .unwrap_or_else(|_| Err(self.down(io::ErrorKind::TimedOut.into())))?;
+        .unwrap_or_else(|_| Err(self.down(io::ErrorKind::TimedOut.into())))
+    }
+
+    async fn ask(
+        &self,
+        challenge: &ChallengeRequest,
+    ) -> Result<Option<(Kind, Vec<u8>)>, HostError> {
+        let (mut reader, mut writer) = self.open().await?;
+        writer
+            .write_all(&frame(Kind::Challenge, &challenge.encode()))
+            .await
+            .map_err(|source| self.down(source))?;
+        self.read_frame(&mut reader).await
+    }
+
+    fn evidence_of(&self, answer: Option<(Kind, Vec<u8>)>) -> Result<Vec<u8>, HostError> {
         match answer {
             Some((Kind::Evidence, evidence)) => Ok(evidence),
             Some((Kind::Refused, payload)) => {
@@ -144,6 +166,16 @@ impl Watch<'_> {
             None => Ok(None),
         }
     }
+}
+
+/// When to come back, if the answer is that the enclave is busy.
+fn busy(answer: Option<&(Kind, Vec<u8>)>) -> Option<Duration> {
+    let Some((Kind::Refused, payload)) = answer else {
+        return None;
+    };
+    let said = Refused::decode(payload).ok()?;
+    let pause = Duration::from_millis(said.retry_after_ms?.into());
+    (said.code == JobCode::Busy).then(|| pause.clamp(SOONEST, LATEST))
 }
 
 fn out_of_turn(kind: Kind) -> HostError {

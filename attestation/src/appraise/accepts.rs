@@ -155,6 +155,7 @@ fn more_walls_than_asked_for_and_encrypted_spill() {
     let mut case = Case::good();
     case.config.walls.retain(|wall| *wall != Wall::NoSpill);
     case.config.walls.push(Wall::EncryptedSpill);
+    case.config.walls.sort();
     case.config.spill = Spill::Encrypted { max_bytes: 1 << 30 };
     case.restate();
     assert!(case.judge().result.is_ok());

@@ -1,7 +1,7 @@
 //! From a sealed job to an admitted one, or to a coded refusal.
 //!
 //! In this order: a free place, key statement current, opens, signature, sections, not seen
-//! before, ticket live, expiry, requester, limits. A refusal up to the ticket uses nothing up; from
+//! before, ticket live, expiry, class, requester, limits. A refusal up to the ticket uses nothing up; from
 //! then on ticket and job id are spent, whatever comes after.
 
 use duckblind_attestation::config::{ConfigLimits, Requesters};
@@ -9,13 +9,16 @@ use duckblind_protocol::body::Section;
 use duckblind_protocol::ids::Digest;
 use duckblind_protocol::job_code::JobCode;
 use duckblind_protocol::open::{OpenError, OpenedJob, open_order};
-use duckblind_protocol::order::Order;
+use duckblind_protocol::order::{Class, Order};
 use duckblind_protocol::sealed_job::SealedJob;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::clock::BootTime;
 use crate::supervisor::epoch::NoEpoch;
 use crate::supervisor::shared::Shared;
+
+/// The class of this node: an attested enclave.
+const OWN_CLASS: Class = Class::L2;
 
 /// When a place may be free again, milliseconds.
 const BUSY_RETRY_MS: u32 = 500;
@@ -93,6 +96,7 @@ fn judge(shared: &Shared, sealed: SealedJob, now: BootTime) -> Result<Admitted, 
     if now.since(issued) > order.expiry_ms.min(shared.timeouts.expiry_ms).into() {
         return Err(JobCode::OrderExpired);
     }
+    good_enough(OWN_CLASS, order.class)?;
     may_ask(&shared.requesters, order)?;
     within(&shared.limits, order)?;
     let section = only_query_section(sealed)?;
@@ -104,6 +108,15 @@ fn judge(shared: &Shared, sealed: SealedJob, now: BootTime) -> Result<Admitted, 
         accepted_at: now,
         place,
     })
+}
+
+/// A job may run on a node of a higher class than it asks for, never on one of a lower.
+fn good_enough(own: Class, asked: Class) -> Result<(), JobCode> {
+    if own < asked {
+        Err(JobCode::ClassTooLow)
+    } else {
+        Ok(())
+    }
 }
 
 fn may_ask(requesters: &Requesters, order: &Order) -> Result<(), JobCode> {
@@ -148,7 +161,7 @@ fn only_query_section(sealed: SealedJob) -> Result<Vec<u8>, JobCode> {
 mod tests {
     use super::*;
     use duckblind_protocol::ids::{JobId, PublicKey, Ticket};
-    use duckblind_protocol::order::{Class, Limits};
+    use duckblind_protocol::order::Limits;
 
     const MOST: ConfigLimits = ConfigLimits {
         max_jobs: 1,
@@ -199,6 +212,18 @@ mod tests {
             let mut order = order();
             zero(&mut order.limits);
             assert_eq!(within(&MOST, &order), Err(JobCode::Malformed));
+        }
+    }
+
+    #[test]
+    fn no_job_on_a_node_of_a_lower_class() {
+        assert_eq!(good_enough(Class::L0, Class::L2), Err(JobCode::ClassTooLow));
+        for (own, asked) in [
+            (Class::L0, Class::L0),
+            (Class::L2, Class::L0),
+            (Class::L2, Class::L2),
+        ] {
+            assert_eq!(good_enough(own, asked), Ok(()));
         }
     }
 

@@ -19,9 +19,10 @@ use crate::clock::{BootTime, clock_source};
 use crate::config::Config;
 use crate::error::EnclaveError;
 use crate::supervisor::epoch::{Epochs, Identity};
+use crate::supervisor::evidence::Turns;
 use crate::supervisor::pool::{Pool, Told};
 use crate::supervisor::process::Spawner;
-use crate::supervisor::shared::{MAX_ATTESTING, Phase, RUNNING, Shared};
+use crate::supervisor::shared::{Phase, RUNNING, Shared};
 
 /// Bytes of a release manifest's file, at most.
 const MAX_RELEASE: u64 = 64 << 10;
@@ -66,7 +67,7 @@ pub async fn boot(
         pool: Arc::new(pool),
         slots: Arc::new(Semaphore::new(config.limits.max_jobs as usize)),
         running: Arc::new(Semaphore::new(RUNNING)),
-        attesting: Semaphore::new(MAX_ATTESTING),
+        turns: Turns::default(),
         attester: platform.attester,
         sim: platform.sim,
         config: attested.encode(),

@@ -140,6 +140,12 @@ impl Epochs {
         Ok(next)
     }
 
+    /// The books of the present epoch, whether it is due to end or not; none if it was closed.
+    pub fn with_books<T>(&self, act: impl FnOnce(&mut Books) -> T) -> Option<T> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().map(|epoch| act(&mut epoch.books()))
+    }
+
     /// Told of every epoch.
     pub fn watch(&self) -> watch::Receiver<Note> {
         self.notes.subscribe()

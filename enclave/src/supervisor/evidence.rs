@@ -6,10 +6,48 @@ use duckblind_attestation::attester::RawEvidence;
 use duckblind_attestation::evidence::{self, Evidence};
 use duckblind_protocol::frames::ChallengeRequest;
 use duckblind_protocol::key_statement::{Challenge, combined_nonce, report_data};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::error::EnclaveError;
 use crate::supervisor::epoch::Epoch;
 use crate::supervisor::shared::Shared;
+
+/// Evidence in the making at a time.
+const MAX_ATTESTING: usize = 4;
+/// Challenges that wait for it, at most: those in front of one that is taken take little time.
+const MAX_WAITING: usize = 12;
+
+/// Who is given evidence, and when.
+pub struct Turns {
+    waiting: Semaphore,
+    attesting: Semaphore,
+}
+
+/// A place among those that evidence is made for; free again when dropped.
+pub struct Turn<'a> {
+    _waiting: SemaphorePermit<'a>,
+    _attesting: SemaphorePermit<'a>,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self {
+            waiting: Semaphore::new(MAX_ATTESTING + MAX_WAITING),
+            attesting: Semaphore::new(MAX_ATTESTING),
+        }
+    }
+}
+
+impl Turns {
+    /// A turn, after a short wait; none at all if too many wait already.
+    pub async fn take(&self) -> Option<Turn<'_>> {
+        let waiting = self.waiting.try_acquire().ok()?;
+        Some(Turn {
+            _waiting: waiting,
+            _attesting: self.attesting.acquire().await.ok()?,
+        })
+    }
+}
 
 /// A hardware report over the current key statement and this challenge, with all that it binds.
 pub async fn answer(
@@ -41,4 +79,46 @@ pub async fn answer(
         endorsements,
     };
     Ok(evidence.encode())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::pin::Pin;
+    use std::task::{Context, Poll, Waker};
+
+    fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn few_at_a_time_a_few_more_wait_and_the_rest_is_sent_away() {
+        let turns = Turns::default();
+        let mut asked: Vec<_> = (0..=MAX_ATTESTING + MAX_WAITING)
+            .map(|_| Box::pin(turns.take()))
+            .collect();
+        let mut taken = Vec::new();
+        let (mut waiting, mut away) = (0, 0);
+        for one in &mut asked {
+            match poll_once(one.as_mut()) {
+                Poll::Ready(Some(turn)) => taken.push(turn),
+                Poll::Ready(None) => away += 1,
+                Poll::Pending => waiting += 1,
+            }
+        }
+        assert_eq!(
+            (taken.len(), waiting, away),
+            (MAX_ATTESTING, MAX_WAITING, 1)
+        );
+        taken.clear();
+        let next = poll_once(asked.get_mut(MAX_ATTESTING).unwrap().as_mut());
+        assert!(matches!(next, Poll::Ready(Some(_))));
+        // Whoever gives up waiting leaves the place.
+        drop((next, asked));
+        assert_eq!(
+            turns.waiting.available_permits(),
+            MAX_ATTESTING + MAX_WAITING
+        );
+    }
 }

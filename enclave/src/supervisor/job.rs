@@ -31,6 +31,9 @@ use crate::supervisor::watch::{Event, Watch};
 /// After its stream has ended, a process says how within this time.
 const LAST_WORD_WITHIN: Duration = Duration::from_secs(2);
 
+/// A killed process is reaped within this time, or its usage is left out.
+const REAPED_WITHIN: Duration = Duration::from_secs(2);
+
 /// What the receipt says of the job itself.
 struct Facts {
     job: JobId,
@@ -255,7 +258,10 @@ impl<'a, W: AsyncWrite + Unpin> Ending<'a, W> {
         let delivered = delivered.is_ok_and(|result| result.is_ok());
 
         let cpu = match reaped {
-            Some(reaped) => reaped.await.map_or(Duration::ZERO, |reaped| reaped.cpu),
+            Some(reaped) => match tokio::time::timeout(REAPED_WITHIN, reaped).await {
+                Ok(Ok(reaped)) => reaped.cpu,
+                _ => Duration::ZERO,
+            },
             None => Duration::ZERO,
         };
         self.shared.pool.refill();

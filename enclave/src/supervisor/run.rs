@@ -2,7 +2,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use duckblind_protocol::ids::InstanceId;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -17,12 +18,16 @@ use crate::supervisor::process::Spawner;
 use crate::supervisor::session;
 use crate::supervisor::shared::{Phase, RUNNING, Shared};
 
-/// Connections at a time.
-const MAX_CONNECTIONS: u32 = 512;
+/// Connections at a time: twice the streams that a host lets its peers have by default, so that
+/// they cannot keep it from its own challenge and watch.
+const MAX_CONNECTIONS: u32 = 1024;
 /// Threads of the runtime: the supervisor moves bytes, it computes little.
 const RUNTIME_THREADS: usize = 2;
 /// Cancelled jobs have this long to hand out their receipts.
 const LAST_RECEIPTS: Duration = Duration::from_secs(3);
+
+/// Killed processes that are not reaped after this long are left to the kernel.
+const REAPED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Runs an enclave until it is told to stop. `ready` is written when it can be connected to.
 pub fn run(config: &Config, ready: Option<&Path>) -> Result<(), EnclaveError> {
@@ -38,10 +43,23 @@ pub fn run(config: &Config, ready: Option<&Path>) -> Result<(), EnclaveError> {
     let result = runtime.block_on(live(config, spawner, ready));
     // Drops every task, and with the tasks every key and every process.
     runtime.shutdown_timeout(LAST_RECEIPTS);
+    end(reaper);
+    result
+}
+
+/// Waits for the last process to be reaped, but not for ever: what is left dies with this one.
+fn end(reaper: JoinHandle<()>) {
+    let patience = Instant::now() + REAPED_WITHIN;
+    while !reaper.is_finished() {
+        if Instant::now() > patience {
+            tracing::error!("query processes are left unreaped");
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
     if reaper.join().is_err() {
         tracing::error!("the reaper thread has panicked");
     }
-    result
 }
 
 /// Jobs bring many files: the soft limit may grow to the hard one.

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use duckblind_protocol::frames::{ChallengeRequest, EpochNote, Hello, Kind, Refused, TicketReply};
+use duckblind_protocol::ids::Ticket;
 use duckblind_protocol::job_code::JobCode;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
@@ -19,6 +20,9 @@ use crate::supervisor::{evidence, job};
 
 /// A frame is there in full after this long, or never.
 const FRAME_WITHIN: Duration = Duration::from_secs(10);
+
+/// When evidence may be had again, milliseconds.
+const ATTEST_RETRY_MS: u32 = 200;
 
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +46,27 @@ impl State {
     }
 }
 
+/// The ticket that a connection was given. It goes back when the connection ends without a job:
+/// nobody fills the table by coming and going.
+struct Held<'a> {
+    shared: &'a Shared,
+    ticket: Ticket,
+    keep: bool,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // One of an earlier epoch is gone with it.
+        self.shared.epochs.with_books(|books| {
+            if self.keep {
+                books.tickets.keep(&self.ticket);
+            } else {
+                books.tickets.give_back(&self.ticket);
+            }
+        });
+    }
+}
+
 /// Serves a connection to its end.
 pub async fn serve<R, W>(shared: &Shared, read: R, mut write: W) -> Result<(), LinkError>
 where
@@ -50,6 +75,7 @@ where
 {
     let mut frames = FrameReader::new(read);
     let mut state = State::Fresh;
+    let mut held = None;
     loop {
         let patience = match state {
             State::Fresh => FRAME_WITHIN,
@@ -81,6 +107,11 @@ where
                 }
                 match ticket(shared) {
                     Ok(reply) => {
+                        held = Some(Held {
+                            shared,
+                            ticket: reply.ticket,
+                            keep: false,
+                        });
                         write_frame(&mut write, Kind::Ticket, &reply.encode()).await?;
                         state = State::HasTicket;
                     }
@@ -92,6 +123,12 @@ where
             _ => {
                 let admitted = admit(shared, &payload, BootTime::now());
                 drop(payload);
+                if let (Some(held), Err(refusal)) = (&mut held, &admitted) {
+                    // The same job may come again when there is room, on another connection.
+                    held.keep = refusal.code == JobCode::Busy;
+                }
+                // Taken, if this job had it.
+                drop(held);
                 return match admitted {
                     Ok(admitted) => Ok(job::run(shared, admitted, &mut frames, write).await?),
                     Err(refusal) => {
@@ -153,8 +190,9 @@ async fn challenge<W: AsyncWrite + Unpin>(
     let Ok(request) = ChallengeRequest::decode(payload) else {
         return refuse(write, malformed(shared)).await;
     };
-    let Ok(_place) = shared.attesting.acquire().await else {
-        return Ok(());
+    let Some(_turn) = shared.turns.take().await else {
+        let busy = shared.refused(None, JobCode::Busy, Some(ATTEST_RETRY_MS));
+        return refuse(write, busy).await;
     };
     let Ok(epoch) = shared.epochs.current(BootTime::now()) else {
         return refuse(write, shared.refused(None, JobCode::Draining, None)).await;

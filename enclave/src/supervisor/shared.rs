@@ -12,10 +12,8 @@ use ed25519_dalek::SigningKey;
 use tokio::sync::{Semaphore, watch};
 
 use crate::supervisor::epoch::Epochs;
+use crate::supervisor::evidence::Turns;
 use crate::supervisor::pool::Pool;
-
-/// Evidence in the making at a time.
-pub const MAX_ATTESTING: usize = 4;
 
 /// Permits of [`Shared::running`]: more than there can be connections.
 pub const RUNNING: usize = 1 << 16;
@@ -43,8 +41,8 @@ pub struct Shared {
     pub slots: Arc<Semaphore>,
     /// One for each job until its receipt is out, its place in `slots` long free again.
     pub running: Arc<Semaphore>,
-    /// Places for evidence in the making.
-    pub attesting: Semaphore,
+    /// Who is given evidence, and when.
+    pub turns: Turns,
     /// Makes hardware reports.
     pub attester: Arc<dyn Attester>,
     /// Whether they come from a simulated platform.

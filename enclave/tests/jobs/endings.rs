@@ -84,6 +84,18 @@ fn no_sign_of_life() {
 }
 
 #[test]
+fn too_many_signs_of_life() {
+    let enclave = Enclave::start("");
+    let known = attest(&enclave);
+    let mut running = submit(&enclave, &known, &Ask::new(LONG));
+    for _ in 0..65 {
+        running.say(ControlMessage::KeepAlive);
+    }
+    let ended = running.finish(&known);
+    ended_by(&ended, JobCode::Malformed, OutcomeClass::Ended);
+}
+
+#[test]
 fn nobody_takes_the_result() {
     let enclave = Enclave::start("timeouts.progress_ms = 1000\nlimits.standbys = 0");
     let known = attest(&enclave);

@@ -19,8 +19,10 @@ fn refusal(enclave: &Enclave, known: &Known, job: &[u8]) -> Refused {
     refused
 }
 
-fn ticket(enclave: &Enclave, known: &Known) -> Ticket {
-    hello(&mut Link::open(enclave), known)
+/// A ticket lives as long as the connection that it came over, unless that sends a job.
+fn ticket(enclave: &Enclave, known: &Known) -> (Ticket, Link) {
+    let mut link = Link::open(enclave);
+    (hello(&mut link, known), link)
 }
 
 #[test]
@@ -29,7 +31,8 @@ fn replayed_ticketless_foreign_and_altered() {
     let known = attest(&enclave);
     let ask = Ask::new("SELECT 1");
 
-    let (job, session) = ask.seal(&known, ticket(&enclave, &known));
+    let (issued, _open) = ticket(&enclave, &known);
+    let (job, session) = ask.seal(&known, issued);
     let mut link = Link::open(&enclave);
     link.send(Kind::Job, &job);
     let enc = *session.enc_digest();
@@ -42,7 +45,7 @@ fn replayed_ticketless_foreign_and_altered() {
     assert_eq!(refusal(&enclave, &known, &job).code, JobCode::TicketUnknown);
 
     // A ticket serves one job, not two.
-    let one = ticket(&enclave, &known);
+    let (one, _open) = ticket(&enclave, &known);
     let (first, session) = ask.seal(&known, one);
     let mut link = Link::open(&enclave);
     link.send(Kind::Job, &first);
@@ -61,10 +64,12 @@ fn replayed_ticketless_foreign_and_altered() {
     };
     let other = Enclave::start("");
     foreign.statement.kem_key = attest(&other).statement.kem_key;
-    let (job, _) = ask.seal(&foreign, ticket(&enclave, &known));
+    let (issued, _open) = ticket(&enclave, &known);
+    let (job, _) = ask.seal(&foreign, issued);
     assert_eq!(refusal(&enclave, &known, &job).code, JobCode::OrderRefused);
 
-    let (job, session) = ask.seal(&known, ticket(&enclave, &known));
+    let (issued, _open) = ticket(&enclave, &known);
+    let (job, session) = ask.seal(&known, issued);
     let parts: [fn(&mut SealedJob); 3] = [
         |job| job.enc[7] ^= 1,
         |job| job.order[7] ^= 1,
@@ -93,7 +98,7 @@ fn too_late_too_much_or_not_allowed() {
     ));
     let known = attest(&enclave);
     let code = |ask: &Ask, wait: u64| {
-        let ticket = ticket(&enclave, &known);
+        let (ticket, _open) = ticket(&enclave, &known);
         std::thread::sleep(Duration::from_millis(wait));
         let (job, _) = ask.seal(&known, ticket);
         refusal(&enclave, &known, &job).code
@@ -120,8 +125,10 @@ fn busy_with_a_time_to_come_back() {
     let known = attest(&enclave);
     let long = Ask::new("SELECT sum(a.i * b.i) FROM range(1000000) a(i), range(1000000) b(i)");
     let running = submit(&enclave, &known, &long);
-    let (job, session) = Ask::new("SELECT 1").seal(&known, ticket(&enclave, &known));
-    let busy = refusal(&enclave, &known, &job);
+    let (issued, mut link) = ticket(&enclave, &known);
+    let (job, session) = Ask::new("SELECT 1").seal(&known, issued);
+    link.send(Kind::Job, &job);
+    let busy = link.refused();
     assert_eq!(busy.code, JobCode::Busy);
     assert!(busy.retry_after_ms.is_some_and(|ms| ms > 0));
     drop(running);
@@ -138,6 +145,23 @@ fn busy_with_a_time_to_come_back() {
         false
     });
     assert!(session.take().is_some());
+}
+
+#[test]
+fn a_ticket_ends_with_the_connection_that_it_came_over() {
+    let enclave = Enclave::start("");
+    let known = attest(&enclave);
+    let (issued, link) = ticket(&enclave, &known);
+    drop(link);
+    let (job, _) = Ask::new("SELECT 1").seal(&known, issued);
+    // Not at once: until it is noticed, the job would be taken.
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(refusal(&enclave, &known, &job).code, JobCode::TicketUnknown);
+    // More of them than the table has places.
+    for _ in 0..9000 {
+        drop(ticket(&enclave, &known));
+    }
+    submit(&enclave, &known, &Ask::new("SELECT 1")).finish(&known);
 }
 
 #[test]

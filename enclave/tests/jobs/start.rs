@@ -76,6 +76,7 @@ fn it_attests_what_is_in_force() {
         Wall::ResourceLimits,
         Wall::ProcessGroup,
         Wall::NoSpill,
+        Wall::NoCapabilities,
     ];
     assert_eq!(config.walls, all);
     let release = ReleaseManifest::decode(&known.evidence.release).unwrap();

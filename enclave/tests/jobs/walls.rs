@@ -24,6 +24,9 @@ fn a_standby_stands_behind_them() {
     enclave.wait_for_standbys(1);
     let pid = enclave.query_processes()[0];
     assert_eq!(status(pid, "NoNewPrivs"), "1");
+    for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        assert_eq!(status(pid, set), "0000000000000000", "{set}");
+    }
     assert_eq!(limit(pid, "Max core file size"), "0");
     assert_eq!(limit(pid, "Max file size"), "0");
     assert_ne!(limit(pid, "Max data size"), "unlimited");
@@ -39,6 +42,13 @@ fn a_standby_stands_behind_them() {
         assert!(fs::read(format!("/proc/{pid}/environ")).unwrap().is_empty());
         let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
         assert_eq!(open, 5, "three on /dev/null, a socket, a pipe");
+        assert_eq!(status(pid, "CapBnd"), "0000000000000000");
+        for task in fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
+            let text = fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+            let all = text.lines().filter(|line| line.starts_with("Cap"));
+            assert!(all.clone().count() >= 5);
+            assert!(all.clone().all(|line| line.ends_with("\t0000000000000000")));
+        }
     } else {
         eprintln!("NOT ROOT: environment and descriptors of a standby not looked at");
     }

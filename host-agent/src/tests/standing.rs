@@ -10,11 +10,12 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use duckblind_protocol::frames::{ChallengeRequest, EpochNote, Kind, frame};
+use duckblind_protocol::frames::{ChallengeRequest, EpochNote, Kind, Refused, frame};
 use duckblind_protocol::http::{
     EnrolBody, HEADER_NODE, HEADER_NONCE, HEADER_SIGNATURE, NodeAttestationBody, signing_bytes,
 };
 use duckblind_protocol::ids::{Digest, NodeId, Nonce, PublicKey, Signature};
+use duckblind_protocol::job_code::JobCode;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
@@ -22,7 +23,8 @@ use tokio::sync::watch;
 
 use super::rig::{config, eventually, read_frame};
 use crate::clock::unix_now;
-use crate::config::VerifierUrl;
+use crate::config::{EnclaveAddress, VerifierUrl};
+use crate::enclave_link::EnclaveLink;
 use crate::node_key::NodeKey;
 use crate::run;
 
@@ -219,4 +221,48 @@ async fn a_node_enrols_attests_and_leaves() {
     agent.await.unwrap().unwrap();
     assert_eq!(count(format!("DELETE /v1/nodes/{node}")), 1);
     assert!(!ready.exists());
+}
+
+#[tokio::test]
+async fn a_busy_enclave_is_asked_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("enclave.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let second = Duration::from_secs(1);
+    let link = EnclaveLink::new(EnclaveAddress::Unix(path), second);
+    let played = async {
+        let key = ed25519_dalek::SigningKey::from_bytes(&[4; 32]);
+        let (busy, never) = (Some(10), None);
+        for (code, retry) in [
+            (Some(JobCode::Busy), busy),
+            (Some(JobCode::Busy), busy),
+            (None, never),
+            (Some(JobCode::Draining), never),
+        ] {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            assert_eq!(read_frame(&mut stream).await.0, Kind::Challenge);
+            let answer = code.map_or_else(
+                || frame(Kind::Evidence, b"evidence"),
+                |code| {
+                    frame(
+                        Kind::Refused,
+                        &Refused::sign(&key, None, code, retry).encode(),
+                    )
+                },
+            );
+            stream.write_all(&answer).await.unwrap();
+        }
+    };
+    let challenge = ChallengeRequest {
+        v: 1,
+        verifier_nonce: Nonce::random().unwrap(),
+        requester_nonce: None,
+        audience: Digest::of(b"audience"),
+    };
+    let asking = async {
+        let evidence = link.evidence(&challenge, 10 * second).await;
+        assert_eq!(evidence.unwrap(), b"evidence");
+        assert!(link.evidence(&challenge, 10 * second).await.is_err());
+    };
+    tokio::join!(played, asking);
 }

@@ -26,6 +26,7 @@ fn each_required_wall() {
         Wall::NoCoreDumps,
         Wall::ResourceLimits,
         Wall::ProcessGroup,
+        Wall::NoCapabilities,
     ];
     for wall in required {
         refused("config.walls", |config| {
@@ -43,12 +44,14 @@ fn spill_and_its_wall() {
     refused("config.spill", |config| config.spill = encrypted(1));
     refused("config.spill", |config| {
         config.walls.push(Wall::EncryptedSpill);
+        config.walls.sort();
         config.spill = encrypted(1);
     });
     for max_bytes in [0, u64::MAX] {
         refused("config.spill", |config| {
             config.walls.retain(|up| *up != Wall::NoSpill);
             config.walls.push(Wall::EncryptedSpill);
+            config.walls.sort();
             config.spill = encrypted(max_bytes);
         });
     }
