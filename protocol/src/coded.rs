@@ -86,7 +86,9 @@ pub trait Coded: std::error::Error {
 
 /// The error's own hint, else that of its class.
 fn hint(error: &dyn Coded) -> Option<String> {
-    error.hint().or_else(|| error.exit().hint().map(str::to_owned))
+    error
+        .hint()
+        .or_else(|| error.exit().hint().map(str::to_owned))
 }
 
 /// The error for a person: `error[CODE]: …`, `expected`, `got`, `hint:`; ends with a newline.

@@ -1,2 +1,16 @@
-//! Placeholder.
-fn main(){}
+//! The one integration-test program: everything here runs real processes on loopback.
+
+mod adversary;
+mod architecture;
+mod bad_input;
+mod bad_jobs;
+mod end_to_end;
+mod epochs;
+mod flips;
+mod host_blind;
+mod interop;
+mod limits;
+mod memory;
+mod product;
+mod verifier;
+mod zz_leftovers;

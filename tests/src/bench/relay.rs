@@ -1,0 +1,104 @@
+//! The sealed result stream, against raw bytes over the same QUIC set-up between two processes, in turn.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use duckblind::Session;
+use duckblind::client::JobRequest;
+
+use super::raw_quic::RawQuic;
+use super::report::{Measured, Report, median};
+use super::{Effort, MEMORY, THREADS, workspace};
+use crate::client;
+use crate::options::Options;
+use crate::sealed::{LocalTable, engine};
+use crate::stack::Stack;
+use crate::tpch;
+
+/// Least bytes of the measured stream.
+const LEAST: u64 = 1 << 30;
+
+/// All columns of fixed width, twice over: much Arrow for little scanning, since the relay is what is measured.
+const SQL: &str = "select l_orderkey, l_partkey, l_suppkey, l_linenumber, l_quantity, l_extendedprice, l_discount, \
+                   l_tax, l_shipdate, l_commitdate, l_receiptdate from lineitem, (values (1), (2)) as twice(n)";
+
+pub(super) fn measure(effort: Effort, report: &mut Report) -> Result<()> {
+    // Below scale 1 the stream would be too short to say anything.
+    let tables = tpch::tables(effort.scale.max(1.0))?;
+    let input = tables
+        .into_iter()
+        .find(|table| table.name == "lineitem")
+        .context("lineitem")?;
+    let stack = Stack::start(
+        Options::default()
+            .limit("result_bytes", 8 << 30)
+            .limit("memory_bytes", 4 << 30),
+    );
+    stack.new_key("lineitem");
+    stack.seal("lineitem", &[&input.file, &input.file]);
+    let runtime = client::runtime();
+    let request = client::request(&stack, SQL, &["lineitem"])?;
+    let session = runtime.block_on(client::connect(&stack, false))?;
+    let raw = runtime.block_on(RawQuic::start())?;
+
+    // Once for nothing: the files are in the page cache then, and both connections have found their pace.
+    let (bytes, _) = runtime.block_on(stream(&session, &request))?;
+    ensure!(bytes >= LEAST, "the stream has only {bytes} bytes");
+    runtime.block_on(raw.pull(bytes))?;
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..effort.alternations().max(5) {
+        let (bytes, seconds) = runtime.block_on(stream(&session, &request))?;
+        ours.push(mib(bytes) / seconds);
+        let time = runtime.block_on(raw.pull(bytes))?;
+        theirs.push(mib(bytes) / time.as_secs_f64());
+    }
+    drop((session, raw, stack));
+
+    let (ours, theirs, scan) = (median(&ours), median(&theirs), scan(&input.file, bytes)?);
+    report.add(Measured::value("relay", "scan-mib-per-second", scan, "MiB/s").higher());
+    report.add(Measured::value("relay", "raw-mib-per-second", theirs, "MiB/s").higher());
+    report.add(
+        Measured::value("relay", "mib-per-second", ours, "MiB/s")
+            .higher()
+            .against(theirs),
+    );
+    report.add(
+        Measured::ratio("relay", "ratio", ours / theirs)
+            .higher()
+            .target(0.7),
+    );
+    Ok(())
+}
+
+/// One job's stream: bytes of Arrow, and seconds from `accepted` to the verified receipt.
+async fn stream(session: &Session, request: &JobRequest) -> Result<(u64, f64)> {
+    let mut job = session.run(request).await?;
+    while job.next().await.is_some() {}
+    let finished = job.finish().await.map_err(Box::new)?;
+    Ok((finished.bytes, finished.elapsed.as_secs_f64()))
+}
+
+/// The same query in this process: what the stream cannot be faster than.
+fn scan(file: &std::path::Path, bytes: u64) -> Result<f64> {
+    let work = workspace()?;
+    let mut engine = engine(THREADS, MEMORY)?;
+    LocalTable::seal(
+        "lineitem",
+        vec![file.to_owned(), file.to_owned()],
+        &work.path().join("lineitem"),
+    )?
+    .add_to(&mut engine)?;
+    let mut rates = Vec::new();
+    for _ in 0..3 {
+        let begin = Instant::now();
+        let mut rows = engine.query(SQL)?;
+        while rows.next_batch()?.is_some() {}
+        rates.push(mib(bytes) / begin.elapsed().as_secs_f64());
+    }
+    Ok(median(&rates))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a few GiB")]
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}

@@ -1,0 +1,59 @@
+//! Sealing, against writing the same Parquet unencrypted: same batches, codec and row groups, both synced.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use duckblind_lake::keys::{OwnerKey, TableKey};
+use duckblind_lake::seal::{SealRequest, seal, write_unencrypted};
+
+use super::report::{Measured, Report, median};
+use super::{Effort, workspace};
+use crate::tpch;
+
+pub(super) fn measure(effort: Effort, report: &mut Report) -> Result<()> {
+    let work = workspace()?;
+    let (clear, sealed) = (work.path().join("clear"), work.path().join("sealed"));
+    let tables = tpch::tables(effort.scale)?;
+    let input = tables
+        .into_iter()
+        .find(|table| table.name == "lineitem")
+        .context("lineitem")?;
+    let (table_key, owner) = (TableKey::generate()?, OwnerKey::generate()?);
+    let bytes = fs::metadata(&input.file)?.len() as f64 / f64::from(1 << 20);
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..effort.alternations() {
+        let begin = Instant::now();
+        write_unencrypted(vec![input.file.clone()], clear.clone(), &mut |_| {})?;
+        theirs.push(bytes / begin.elapsed().as_secs_f64());
+        empty(&clear)?;
+        let begin = Instant::now();
+        seal(SealRequest {
+            inputs: vec![input.file.clone()],
+            table: "lineitem".to_owned(),
+            out_dir: sealed.clone(),
+            table_key: &table_key,
+            owner: &owner,
+            progress: &mut |_| {},
+        })?;
+        ours.push(bytes / begin.elapsed().as_secs_f64());
+        empty(&sealed)?;
+    }
+    let (ours, theirs) = (median(&ours), median(&theirs));
+    report.add(
+        Measured::value("seal", "mib-per-second", ours, "MiB/s")
+            .higher()
+            .against(theirs),
+    );
+    report.add(
+        Measured::ratio("seal", "ratio", ours / theirs)
+            .higher()
+            .target(0.8),
+    );
+    Ok(())
+}
+
+fn empty(dir: &Path) -> Result<()> {
+    fs::remove_dir_all(dir).with_context(|| format!("cannot empty {}", dir.display()))
+}

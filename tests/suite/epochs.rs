@@ -1,0 +1,97 @@
+//! Keys change: at the end of an epoch, and when an enclave is started again.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use duckblind_tests::client;
+use duckblind_tests::options::Options;
+use duckblind_tests::running;
+use duckblind_tests::stack::Stack;
+use rustix::process::Signal;
+
+#[test]
+fn are_crossed_by_one_session() {
+    let _test = running::test("epochs");
+    let mut stack = Stack::start(Options::default().timeout("epoch_ms", 2_000));
+    client::runtime().block_on(async {
+        let session = client::connect(&stack, false).await.unwrap();
+        let request = client::request(&stack, "select 1 as a", &[]).unwrap();
+        let mut keys = BTreeSet::new();
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_secs(7) {
+            let answer = client::run(&session, &request).await.unwrap();
+            assert_eq!(answer.rows.len(), 1);
+            keys.insert(session.attested().await.key.key_statement());
+        }
+        assert!(keys.len() >= 3, "{} epochs were seen", keys.len());
+    });
+    stack.must_work();
+}
+
+#[test]
+fn are_crossed_by_a_running_job() {
+    let _test = running::test("epoch in a job");
+    let mut stack = Stack::start(Options::default().timeout("epoch_ms", 1_500));
+    stack.seal_numbers();
+    client::runtime().block_on(async {
+        let session = client::connect(&stack, false).await.unwrap();
+        let sql = "select count(*) as c from numbers a, numbers b, numbers c, numbers d \
+                   where d.n < 4 and (a.n * b.n + c.n * d.n) % 3 < 3";
+        let request = client::request(&stack, sql, &["numbers"]).unwrap();
+        let begin = Instant::now();
+        let answer = client::run(&session, &request).await.unwrap();
+        assert_eq!(answer.single().unwrap().to_string(), "4000000000");
+        assert!(
+            begin.elapsed() > Duration::from_millis(1_500),
+            "too quick to cross an epoch"
+        );
+    });
+    stack.must_work();
+}
+
+#[test]
+fn end_when_the_enclave_is_started_again() {
+    let _test = running::test("restart");
+    let mut stack = Stack::start(Options::default());
+    stack.seal_csv("people", "id,name\n1,Ada\n");
+    let runtime = client::runtime();
+    for signal in [Signal::KILL, Signal::TERM] {
+        // Attested, then the enclave is another one: nothing sealed to the old key is of any use to it.
+        let session = runtime.block_on(client::connect(&stack, false)).unwrap();
+        let before = runtime.block_on(session.attested());
+        stack.restart_enclave(signal).unwrap();
+        let request = client::request(&stack, "select name from people", &["people"]).unwrap();
+        let answer = runtime.block_on(client::run(&session, &request));
+        let answer = answer.unwrap_or_else(|error| panic!("after {signal:?}: {error:?}"));
+        assert_eq!(answer.single().unwrap().to_string(), "Ada");
+        let after = runtime.block_on(session.attested());
+        assert_ne!(before.key.key_statement(), after.key.key_statement());
+        assert_ne!(before.key.instance_key(), after.key.instance_key());
+        // And by the command line, from what the verifier has.
+        stack.must_work();
+    }
+}
+
+#[test]
+fn attestation_results_end_and_are_renewed() {
+    let _test = running::test("ear life");
+    let mut stack = Stack::start(Options {
+        ear_lifetime_ms: 2_000,
+        ..Options::default()
+    });
+    client::runtime().block_on(async {
+        let session = client::connect(&stack, false).await.unwrap();
+        let request = client::request(&stack, "select 1 as a", &[]).unwrap();
+        let first = session.attested().await.key.ear().claims().exp;
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_secs(5) {
+            client::run(&session, &request).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(
+            session.attested().await.key.ear().claims().exp > first,
+            "the same result was used on"
+        );
+    });
+    stack.must_work();
+}
