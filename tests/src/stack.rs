@@ -284,6 +284,23 @@ impl Stack {
         assert!(self.enclave.is_running(), "the enclave has ended");
     }
 
+    /// As [`Self::must_work`], but a node that has to be attested again gets the time for it.
+    #[track_caller]
+    pub fn must_work_soon(&mut self) {
+        let begin = Instant::now();
+        while begin.elapsed() < ATTESTED && self.answer("select 1 as a", &[]).is_err() {
+            sleep(Duration::from_millis(200));
+        }
+        assert!(
+            begin.elapsed() < ATTESTED,
+            "the node does not recover\nhost:\n{}\nenclave:\n{}",
+            self.host.logged(),
+            self.enclave.logged()
+        );
+        assert!(self.host.is_running(), "the host has ended");
+        assert!(self.enclave.is_running(), "the enclave has ended");
+    }
+
     /// Ends the enclave with a signal and starts a new one at the same place.
     pub fn restart_enclave(&mut self, signal: Signal) -> Result<()> {
         self.enclave.signal(signal)?;
