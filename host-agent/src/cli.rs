@@ -20,7 +20,14 @@ use crate::{doctor, run};
 #[command(name = "duckblind-host", version, max_term_width = 100, after_help = EXITS)]
 struct Arguments {
     /// Form of the log on stderr.
-    #[arg(long, global = true, value_enum, default_value_t = LogForm::Text, value_name = "FORM")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t = LogForm::Text,
+        value_name = "FORM",
+        env = "DUCKBLIND_LOG"
+    )]
     log: LogForm,
     /// Print results and errors as JSON.
     #[arg(long, global = true)]
@@ -31,7 +38,7 @@ struct Arguments {
 
 const EXITS: &str = "Exit codes: 0 ok, 1 internal or doctor found failures, 2 usage or configuration, \
 10 refused, 20 unsupported, 30 malformed input, 40 unreachable.\n\
-Environment: DUCKBLIND_LOG filters the log (for example: debug).";
+Environment: DUCKBLIND_LOG_FILTER says what is logged (for example: debug), DUCKBLIND_LOG how: text or json.";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum LogForm {
@@ -207,7 +214,7 @@ fn signalled() -> Result<impl Future<Output = ()>, HostError> {
 
 fn start_log(form: LogForm) {
     let filter =
-        EnvFilter::try_from_env("DUCKBLIND_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+        EnvFilter::try_from_env("DUCKBLIND_LOG_FILTER").unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal())

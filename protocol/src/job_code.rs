@@ -93,7 +93,7 @@ job_codes! {
     /// Stored bytes are not what was sealed.
     DataTampered = 41, "DB-JOB-041", Rejected, "stored data was changed", Some("restore the file from a good copy, or seal the table again");
     /// A file is not there.
-    InputMissing = 42, "DB-JOB-042", Malformed, "an input file cannot be opened", Some("check that the sealed files lie where the enclave's storage looks for them");
+    InputMissing = 42, "DB-JOB-042", Malformed, "an input file cannot be opened", Some("copy the sealed directory into the enclave's storage, or name its place there: --table NAME=DIR@REMOTE");
     /// A file has another size than the manifest says.
     InputSize = 43, "DB-JOB-043", Rejected, "an input file has another size than its manifest says", Some("the file was cut, extended or replaced");
 

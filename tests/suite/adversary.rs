@@ -1,7 +1,7 @@
 //! A malicious relay between host and enclave. After `accepted` every change is refused; before it nothing but
 //! back-off changes; neither side ever crashes or hangs, and the next honest job is answered.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use duckblind_protocol::frames::{HostCode, HostSays, Kind};
 use duckblind_tests::client;
@@ -10,6 +10,7 @@ use duckblind_tests::options::Options;
 use duckblind_tests::relay::{Attack, Plan, Relay};
 use duckblind_tests::running;
 use duckblind_tests::stack::{ENDLESS, Stack, arrow_answer, path};
+use rustix::process::Signal;
 
 /// Longest that any attack may keep a requester busy, with timeouts of one second.
 const BOUND: Duration = Duration::from_secs(40);
@@ -146,12 +147,20 @@ fn of_accepted() {
 #[test]
 fn of_refused() {
     let _test = running::test("attack refused");
-    let mut stack = stack();
-    // More than the node allows: an honest refusal, which the relay may hide but not change.
-    let too_long = ["--timeout", "20h"];
+    let options = Options::impatient().relayed();
+    let mut stack = Stack::start(options.limit("max_jobs", 1).limit("standbys", 1));
+    stack.seal_numbers();
+    // The only place is taken: an honest refusal, which the relay may hide but not change.
     for attack in attacks(Kind::Accepted) {
-        let ran = attacked_refusal(&mut stack, &attack, &too_long);
+        let first = stack.start_query(ENDLESS, &["numbers"], &[]);
+        let begin = Instant::now();
+        while stack.query("select 1", &[], &[]).code != 41 {
+            assert!(begin.elapsed() < BOUND, "the place is never taken");
+        }
+        let ran = attacked_refusal(&mut stack, &attack, &[]);
         assert_ne!(ran.code, 0, "{attack:?}: a refused job was answered");
+        first.signal(Signal::INT);
+        first.finish();
     }
     stack.must_work();
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use duckblind_protocol::coded::{Coded, Exit};
 
+use crate::output::OutputError;
+
 /// What ends a command.
 pub(super) struct Failure(Box<dyn Coded + Send + Sync>);
 
@@ -24,6 +26,11 @@ impl Failure {
     /// Stopped by its user.
     pub(super) fn cancelled() -> Self {
         Self(Box::new(CliError::Cancelled))
+    }
+
+    /// Whether there is nobody to tell: stdout was closed by its reader.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.0.code() == OutputError::Closed.code()
     }
 
     pub(super) fn exit(&self) -> Exit {

@@ -44,7 +44,7 @@ fn new(ui: &Ui, name: &TableName, keys: &KeyArgs) -> Result<(), Failure> {
     files::create_parent(&path).map_err(RequesterError::from)?;
     let mut file = KeyFile::load_or_empty(&path)?;
     file.insert(&id, TableKey::generate()?)?;
-    let owner = keys.owner(ui)?;
+    let owner = keys.owner_or_new(ui)?;
     file.save()?;
     let value = json!({
         "schema": "duckblind/keys/v1",

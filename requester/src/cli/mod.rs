@@ -156,7 +156,9 @@ fn end(ui: &Ui, result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::from(Exit::Ok.code()),
         Err(failure) => {
-            ui.failure(&failure);
+            if !failure.is_quiet() {
+                ui.failure(&failure);
+            }
             ExitCode::from(failure.exit().code())
         }
     }

@@ -78,16 +78,48 @@ impl KeyArgs {
         }
     }
 
-    /// Environment first, then the key file, if there is one.
+    /// Environment first, then the key file. The default one may be missing; one that was named
+    /// may not: its name is mistyped then.
     pub(super) fn provider(&self) -> Result<KeyProvider, Failure> {
+        if let Some(path) = &self.key_file
+            && is_missing(path)
+        {
+            return Err(Failure::usage(
+                format!("no key file {}", path.display()),
+                Some(&format!(
+                    "duckblind keys new NAME --key-file {}",
+                    path.display()
+                )),
+            ));
+        }
         let file = KeyFile::load_or_empty(&self.key_file()?)?;
         Ok(KeyProvider::new(Some(file)))
     }
 
-    /// The owner key; made if there is none.
-    pub(super) fn owner(&self, ui: &Ui) -> Result<OwnerKey, Failure> {
+    /// The owner key, which must be there.
+    pub(super) fn owner(&self) -> Result<OwnerKey, Failure> {
         let path = self.owner_key()?;
-        if path.symlink_metadata().is_ok() {
+        if is_missing(&path) {
+            return Err(Failure::usage(
+                format!("no owner key {}", path.display()),
+                Some("duckblind keys new NAME makes one, beside the key file or at --owner-key"),
+            ));
+        }
+        Ok(OwnerKey::load(&path)?)
+    }
+
+    /// The owner key that signs orders: made if there is none and nobody named a place for it.
+    pub(super) fn order_signer(&self, ui: &Ui) -> Result<OwnerKey, Failure> {
+        if self.key_file.is_some() || self.owner_key.is_some() {
+            return self.owner();
+        }
+        self.owner_or_new(ui)
+    }
+
+    /// The owner key; made if there is none.
+    pub(super) fn owner_or_new(&self, ui: &Ui) -> Result<OwnerKey, Failure> {
+        let path = self.owner_key()?;
+        if !is_missing(&path) {
             return Ok(OwnerKey::load(&path)?);
         }
         crate::files::create_parent(&path).map_err(RequesterError::from)?;
@@ -98,7 +130,44 @@ impl KeyArgs {
     }
 }
 
+fn is_missing(path: &Path) -> bool {
+    path.symlink_metadata()
+        .is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound)
+}
+
 /// Reads a public key, `ed25519:<hex>`, on the command line.
 pub(super) fn public_key(text: &str) -> Result<PublicKey, String> {
     parse_public(text).map_err(|_| "expected ed25519:<64 hex digits>".to_owned())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use duckblind_protocol::coded::Exit;
+
+    #[test]
+    fn a_mistyped_name_makes_no_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let ui = Ui::new(false, true);
+        let args = KeyArgs {
+            key_file: Some(dir.path().join("kyes.json")),
+            owner_key: None,
+        };
+        let failures = [
+            args.provider().err().unwrap(),
+            args.order_signer(&ui).err().unwrap(),
+            args.owner().err().unwrap(),
+        ];
+        for failure in failures {
+            assert_eq!(failure.exit(), Exit::Usage);
+            let hint = failure.coded().hint().unwrap();
+            assert!(hint.starts_with("duckblind keys new NAME"), "{hint}");
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+
+        let made = args.owner_or_new(&ui).ok().unwrap().public();
+        let read = args.order_signer(&ui).ok().unwrap().public();
+        assert_eq!(read, made);
+    }
 }

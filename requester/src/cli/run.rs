@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use duckblind_lake::keys::KeyProvider;
 use duckblind_protocol::coded::{Coded as _, Exit};
+use duckblind_protocol::ids::PublicKey;
 use duckblind_protocol::receipt::SignedReceipt;
 use serde_json::json;
 
@@ -28,9 +30,10 @@ const MAX_PAUSE: Duration = Duration::from_secs(10);
 pub(super) async fn run(ui: &Ui, trust: Option<&Path>, args: RunArgs) -> Result<(), Failure> {
     // Everything that can be wrong here is said before anything is dialled.
     let trust = paths::trust(trust)?;
-    let format = args.format()?;
-    let owner = args.keys.owner(ui)?;
-    let request = request(&args, owner.public())?;
+    let format = args.format(ui.is_json())?;
+    let keys = args.keys.provider()?;
+    let owner = args.keys.order_signer(ui)?;
+    let request = request(&args, &keys, owner.public())?;
     // Before there is a file that must not stay.
     let mut stop = Stop::listen()?;
     let output = Output::create(format, args.output.as_deref(), args.max_rows)
@@ -76,7 +79,7 @@ pub(super) async fn run(ui: &Ui, trust: Option<&Path>, args: RunArgs) -> Result<
             if let Some(receipt) = &end.receipt {
                 keeper.keep(receipt)?;
             }
-            if end.rows_out {
+            if end.rows_out && !end.failure.is_quiet() {
                 ui.warning("output incomplete: the rows on stdout are not an answer");
             }
             Err(end.failure)
@@ -84,8 +87,7 @@ pub(super) async fn run(ui: &Ui, trust: Option<&Path>, args: RunArgs) -> Result<
     }
 }
 
-fn request(args: &RunArgs, own: duckblind_protocol::ids::PublicKey) -> Result<JobRequest, Failure> {
-    let keys = args.keys.provider()?;
+fn request(args: &RunArgs, keys: &KeyProvider, own: PublicKey) -> Result<JobRequest, Failure> {
     let owner = args.owner.unwrap_or(own);
     let mut tables = Vec::with_capacity(args.tables.len());
     for table in &args.tables {
@@ -94,7 +96,7 @@ fn request(args: &RunArgs, own: duckblind_protocol::ids::PublicKey) -> Result<Jo
             &table.dir,
             table.remote.as_deref(),
             &owner,
-            &keys,
+            keys,
         )?);
     }
     Ok(JobRequest::new(args.query()?, tables, args.limits())?)

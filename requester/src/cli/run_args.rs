@@ -46,7 +46,7 @@ pub(super) struct RunArgs {
     pub(super) owner: Option<PublicKey>,
     #[command(flatten)]
     pub(super) keys: KeyArgs,
-    /// How the result is written [default: by the name of -o, else table]
+    /// How the result is written [default: by the name of -o, else table, or jsonl with --json]
     #[arg(long, value_enum)]
     pub(super) format: Option<Format>,
     /// Write the result to a file
@@ -114,9 +114,11 @@ impl RunArgs {
     }
 
     /// As asked, or as the output's name says.
-    pub(super) fn format(&self) -> Result<Format, Failure> {
+    /// Without either: rows for a program with `--json`, else for people.
+    pub(super) fn format(&self, json: bool) -> Result<Format, Failure> {
         match (self.format, &self.output) {
             (Some(format), _) => Ok(format),
+            (None, None) if json => Ok(Format::Jsonl),
             (None, None) => Ok(Format::Table),
             (None, Some(path)) => Format::of_path(path).ok_or_else(|| {
                 Failure::usage(

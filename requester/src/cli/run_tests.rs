@@ -21,6 +21,12 @@ async fn no_signal_leaves_a_part_of_a_result() {
     std::fs::write(&trust, Scene::good().trust_text(dir.path(), true, &url)).unwrap();
     let own = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let results = dir.path().join("results");
+    duckblind_lake::keys::KeyFile::load_or_empty(&dir.path().join("keys.json"))
+        .and_then(|file| file.save())
+        .unwrap();
+    duckblind_lake::keys::OwnerKey::generate()
+        .and_then(|key| key.save_new(&dir.path().join("owner.key")))
+        .unwrap();
     let files = || std::fs::read_dir(&results).map_or(0, Iterator::count);
     let ui = Ui::new(false, true);
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {

@@ -1,9 +1,10 @@
 //! `duckblind seal`: plain files in, a sealed table out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use duckblind_lake::keys::key_id;
+use duckblind_lake::manifest::{SchemaField, VerifiedManifest};
 use duckblind_lake::seal::{Progress, SealRequest, Stage, seal as seal_table};
 use duckblind_protocol::ids::Digest;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -12,6 +13,7 @@ use serde_json::json;
 use super::failure::Failure;
 use super::paths::KeyArgs;
 use super::ui::{self, Ui};
+use crate::output::visible;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,7 +44,8 @@ pub(super) struct SealArgs {
 pub(super) fn seal(ui: &Ui, args: SealArgs) -> Result<(), Failure> {
     let id = key_id(&args.table);
     let table_key = args.keys.provider()?.table_key(&id)?;
-    let owner = args.keys.owner(ui)?;
+    let owner = args.keys.owner()?;
+    let separated = args.inputs.iter().any(|path| is_separated(path));
     let begun = Instant::now();
     let mut meter = Meter::new(ui);
     let sealed = seal_table(SealRequest {
@@ -56,6 +59,14 @@ pub(super) fn seal(ui: &Ui, args: SealArgs) -> Result<(), Failure> {
     meter.bar.finish_and_clear();
     let sealed = sealed?;
     let manifest = Digest::of(&sealed.manifest_bytes);
+    let taken = VerifiedManifest::open(&sealed.manifest_bytes, &owner.public(), None)?;
+    ui.note(&columns(&taken.schema));
+    if separated && let Some(name) = unseparated(&taken.schema) {
+        ui.warning(&format!(
+            "the only column is named {name:?}: is it several? The fields of .csv files are \
+             separated by commas, of .tsv files by tabs"
+        ));
+    }
     let value = json!({
         "schema": "duckblind/seal/v1",
         "table": args.table,
@@ -63,6 +74,7 @@ pub(super) fn seal(ui: &Ui, args: SealArgs) -> Result<(), Failure> {
         "key_id": id,
         "owner": owner.public(),
         "manifest": manifest,
+        "columns": taken.schema,
         "rows": sealed.rows,
         "bytes": sealed.bytes,
         "seconds": begun.elapsed().as_secs_f64(),
@@ -77,6 +89,29 @@ pub(super) fn seal(ui: &Ui, args: SealArgs) -> Result<(), Failure> {
         )
     });
     Ok(())
+}
+
+/// The columns for people: `columns: id Int64, name Utf8`.
+fn columns(schema: &[SchemaField]) -> String {
+    let each: Vec<_> = schema
+        .iter()
+        .map(|field| format!("{} {}", visible::line(&field.name), field.data_type))
+        .collect();
+    format!("columns: {}", each.join(", "))
+}
+
+fn is_separated(path: &Path) -> bool {
+    path.extension()
+        .and_then(|e| e.to_str())
+        .is_some_and(|e| e.eq_ignore_ascii_case("csv") || e.eq_ignore_ascii_case("tsv"))
+}
+
+/// The one column's name, if it looks like several names with another separator between.
+fn unseparated(schema: &[SchemaField]) -> Option<&str> {
+    match schema {
+        [only] if only.name.contains([';', '\t']) => Some(&only.name),
+        _ => None,
+    }
 }
 
 /// A bar on a terminal; elsewhere a line now and then.
@@ -131,5 +166,29 @@ impl Meter {
         self.bar.set_prefix(what);
         self.bar.set_position(progress.bytes);
         self.bar.set_message(ui::rows(progress.rows));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(name: &str) -> SchemaField {
+        SchemaField {
+            name: name.into(),
+            data_type: "Int64".into(),
+            nullable: true,
+        }
+    }
+
+    #[test]
+    fn columns_are_shown_and_doubted() {
+        let two = [field("id"), field("a;\u{1b}b")];
+        assert_eq!(columns(&two), "columns: id Int64, a;\\u{1b}b Int64");
+        assert_eq!(unseparated(&two), None);
+        assert_eq!(unseparated(&[field("id")]), None);
+        assert_eq!(unseparated(&[field("id;name")]), Some("id;name"));
+        assert_eq!(unseparated(&[field("id\tname")]), Some("id\tname"));
+        assert!(is_separated(Path::new("a.CSV")) && !is_separated(Path::new("a.parquet")));
     }
 }

@@ -18,6 +18,18 @@ pub enum JobFailure {
         /// When to come back.
         retry_after_ms: Option<u32>,
     },
+    /// It asks for more than the attested configuration allows; nothing was sealed.
+    #[error("{}: {limit}", JobCode::LimitTooHigh.text())]
+    TooMuch {
+        /// Which limit.
+        limit: &'static str,
+        /// What it counts.
+        unit: &'static str,
+        /// The job's.
+        wanted: u64,
+        /// The enclave's.
+        most: u64,
+    },
     /// It failed inside; the error came sealed.
     #[error("{}", placed(error, *.place))]
     Failed {
@@ -82,7 +94,7 @@ impl JobFailure {
 
     /// Whether rows that were handed out already may be part of something else than the answer.
     pub fn is_incomplete(&self) -> bool {
-        !matches!(self, Self::Refused { .. })
+        !matches!(self, Self::Refused { .. } | Self::TooMuch { .. })
     }
 }
 
@@ -90,6 +102,7 @@ impl Coded for JobFailure {
     fn code(&self) -> &'static str {
         match self {
             Self::Refused { code, .. } => code.code(),
+            Self::TooMuch { .. } => JobCode::LimitTooHigh.code(),
             Self::Failed { error, .. } => error.code.code(),
             Self::Cut(_) => "DB-REQ-060",
             Self::Stream(e) => e.code(),
@@ -102,6 +115,7 @@ impl Coded for JobFailure {
     fn exit(&self) -> Exit {
         match self {
             Self::Refused { code, .. } => code.exit(),
+            Self::TooMuch { .. } => JobCode::LimitTooHigh.exit(),
             Self::Failed { error, .. } => error.code.exit(),
             Self::Cancelled => Exit::Cancelled,
             _ => Exit::Rejected,
@@ -109,6 +123,7 @@ impl Coded for JobFailure {
     }
     fn expected(&self) -> Option<String> {
         match self {
+            Self::TooMuch { unit, most, .. } => Some(format!("at most {most} {unit}")),
             Self::Failed { error, .. } => error.expected.clone(),
             Self::Cut(e) => e.expected(),
             Self::Mismatch { expected, .. } => Some(expected.clone()),
@@ -117,6 +132,7 @@ impl Coded for JobFailure {
     }
     fn got(&self) -> Option<String> {
         match self {
+            Self::TooMuch { unit, wanted, .. } => Some(format!("{wanted} {unit}")),
             Self::Failed { error, .. } => error.got.clone(),
             Self::Cut(e) => e.got(),
             Self::Mismatch { got, .. } => Some(got.clone()),
@@ -130,6 +146,7 @@ impl Coded for JobFailure {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Refused { code, .. } => code.hint().map(Into::into),
+            Self::TooMuch { .. } => JobCode::LimitTooHigh.hint().map(Into::into),
             Self::Failed { error, .. } => error.hint(),
             Self::Cancelled => None,
             Self::Result(_) => Some("enclave and requester run different releases".into()),

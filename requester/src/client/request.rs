@@ -12,6 +12,7 @@ use duckblind_protocol::coded::{Coded, Exit};
 use duckblind_protocol::ids::{Digest, PublicKey};
 use duckblind_protocol::order::{Limits, MAX_FILES, MAX_INPUTS, OrderFile, OrderInput, Provider};
 
+use super::failure::JobFailure;
 use crate::files::{self, FileError};
 
 /// A job that cannot be put together.
@@ -209,12 +210,38 @@ pub struct LimitsWanted {
 }
 
 impl LimitsWanted {
-    pub(super) fn within(&self, enclave: &ConfigLimits) -> Limits {
-        Limits {
+    /// The job's limits, none beyond the enclave's own.
+    pub(super) fn within(&self, enclave: &ConfigLimits) -> Result<Limits, JobFailure> {
+        let limits = Limits {
             wall_ms: self.wall_ms.unwrap_or(enclave.wall_ms),
             memory_bytes: self.memory_bytes.unwrap_or(enclave.memory_bytes),
             result_bytes: self.result_bytes.unwrap_or(enclave.result_bytes),
             threads: self.threads.unwrap_or(enclave.threads),
+        };
+        let each = [
+            (
+                "time",
+                "ms",
+                u64::from(limits.wall_ms),
+                u64::from(enclave.wall_ms),
+            ),
+            ("memory", "bytes", limits.memory_bytes, enclave.memory_bytes),
+            ("result", "bytes", limits.result_bytes, enclave.result_bytes),
+            (
+                "threads",
+                "threads",
+                u64::from(limits.threads),
+                u64::from(enclave.threads),
+            ),
+        ];
+        match each.into_iter().find(|(_, _, wanted, most)| wanted > most) {
+            None => Ok(limits),
+            Some((limit, unit, wanted, most)) => Err(JobFailure::TooMuch {
+                limit,
+                unit,
+                wanted,
+                most,
+            }),
         }
     }
 }
@@ -296,11 +323,20 @@ mod tests {
             wall_ms: Some(5),
             ..LimitsWanted::default()
         };
-        let limits = wanted.within(&enclave);
+        let limits = wanted.within(&enclave).unwrap();
         assert_eq!(
             (limits.wall_ms, limits.memory_bytes, limits.threads),
             (5, 20, 2)
         );
+        let wanted = LimitsWanted {
+            memory_bytes: Some(21),
+            ..LimitsWanted::default()
+        };
+        let error = wanted.within(&enclave).unwrap_err();
+        assert_eq!((error.code(), error.exit()), ("DB-JOB-009", Exit::Usage));
+        assert!(error.to_string().ends_with("memory"), "{error}");
+        assert_eq!(error.expected().unwrap(), "at most 20 bytes");
+        assert_eq!(error.got().unwrap(), "21 bytes");
     }
 
     #[test]

@@ -172,6 +172,7 @@ impl Session {
         attested: &Arc<Attested>,
         request: &JobRequest,
     ) -> Result<RunningJob, Attempt> {
+        let limits = request.limits.within(&attested.key.config().limits)?;
         let connection = self.connection().await?;
         let (mut sender, mut receiver) = link::open(&connection).await?;
         let ticket = hello(attested, &mut sender, &mut receiver).await?;
@@ -179,7 +180,7 @@ impl Session {
         let job = SensitiveJob {
             job: JobId::random().map_err(|e| ClientError::Tls(e.to_string()))?,
             ticket: ticket.ticket,
-            limits: request.limits.within(&config.limits),
+            limits,
             expiry_ms: config.timeouts.expiry_ms,
             inputs: &request.inputs,
             query: &request.query,

@@ -16,6 +16,7 @@ use super::error::OutputError;
 use super::format::Format;
 use super::place::Out;
 use super::table::TableRows;
+use super::zone;
 
 /// Rows of one Parquet row group.
 const ROW_GROUP: usize = 122_880;
@@ -31,7 +32,7 @@ pub(super) enum Encoder {
 
 fn arrow(format: &'static str) -> impl Fn(ArrowError) -> OutputError {
     move |e| match e {
-        ArrowError::IoError(_, source) => OutputError::Write(source),
+        ArrowError::IoError(_, source) => OutputError::write(source),
         // The CSV writer hides the kind of its errors.
         other => OutputError::Format {
             format,
@@ -56,12 +57,12 @@ impl Encoder {
         rows_shown: usize,
     ) -> Result<Self, OutputError> {
         Ok(match format {
-            Format::Table => Self::Table(TableRows::new(schema, rows_shown), out),
+            Format::Table => Self::Table(TableRows::new(&zone::schema(schema), rows_shown), out),
             Format::Csv => {
                 let mut writer = csv::WriterBuilder::new().with_header(true).build(out);
                 // An empty batch writes the header: a result without rows has its columns too.
                 writer
-                    .write(&RecordBatch::new_empty(schema.clone()))
+                    .write(&RecordBatch::new_empty(zone::schema(schema)))
                     .map_err(arrow("csv"))?;
                 Self::Csv(Box::new(writer))
             }
@@ -91,11 +92,15 @@ impl Encoder {
     pub(super) fn batch(&mut self, batch: &RecordBatch) -> Result<(), OutputError> {
         match self {
             Self::Table(rows, _) => {
-                rows.batch(batch);
+                rows.batch(&zone::batch(batch).map_err(arrow("a table"))?);
                 Ok(())
             }
-            Self::Csv(writer) => writer.write(batch).map_err(arrow("csv")),
-            Self::Jsonl(writer) => writer.write(batch).map_err(arrow("jsonl")),
+            Self::Csv(writer) => zone::batch(batch)
+                .and_then(|batch| writer.write(&batch))
+                .map_err(arrow("csv")),
+            Self::Jsonl(writer) => zone::batch(batch)
+                .and_then(|batch| writer.write(&batch))
+                .map_err(arrow("jsonl")),
             Self::ArrowStream(writer) => writer.write(batch).map_err(arrow("arrow")),
             Self::ArrowFile(writer) => writer.write(batch).map_err(arrow("arrow")),
             Self::Parquet(writer) => writer.write(batch).map_err(parquet),

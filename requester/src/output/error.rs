@@ -13,6 +13,9 @@ pub enum OutputError {
     /// Stdout or the disk.
     #[error("the result cannot be written")]
     Write(#[source] std::io::Error),
+    /// Whoever read the result has read enough.
+    #[error("nobody reads the result any more")]
+    Closed,
     /// The format cannot hold the columns.
     #[error("the result cannot be written as {format}")]
     Format {
@@ -29,6 +32,16 @@ pub enum OutputError {
     NoSchema,
 }
 
+impl OutputError {
+    /// For `map_err` on writing the result.
+    pub(super) fn write(source: std::io::Error) -> Self {
+        match source.kind() {
+            std::io::ErrorKind::BrokenPipe => Self::Closed,
+            _ => Self::Write(source),
+        }
+    }
+}
+
 impl Coded for OutputError {
     fn code(&self) -> &'static str {
         match self {
@@ -37,14 +50,15 @@ impl Coded for OutputError {
             Self::Format { .. } => "DB-REQ-071",
             Self::Terminal => "DB-REQ-072",
             Self::NoSchema => "DB-REQ-073",
+            Self::Closed => "DB-REQ-074",
         }
     }
     fn exit(&self) -> Exit {
         match self {
             Self::File(e) => e.exit(),
-            Self::Write(_) => Exit::Internal,
             Self::Format { .. } => Exit::Unsupported,
-            Self::Terminal => Exit::Usage,
+            Self::Write(_) | Self::Terminal => Exit::Usage,
+            Self::Closed => Exit::Cancelled,
             Self::NoSchema => Exit::Malformed,
         }
     }
@@ -67,6 +81,9 @@ impl Coded for OutputError {
             Self::File(e) => e.hint(),
             Self::Format { .. } => {
                 Some("cast nested columns in the query, or use --format parquet or arrow".into())
+            }
+            Self::Write(_) => {
+                Some("is there space left? `df -h` says so; or write elsewhere with -o".into())
             }
             Self::Terminal => Some("name a file with -o, or pipe stdout".into()),
             _ => None,

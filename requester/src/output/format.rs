@@ -22,9 +22,8 @@ impl Format {
     pub fn of_path(path: &Path) -> Option<Self> {
         let extension = path.extension()?.to_str()?.to_ascii_lowercase();
         match extension.as_str() {
-            "txt" => Some(Self::Table),
             "csv" => Some(Self::Csv),
-            "jsonl" | "ndjson" => Some(Self::Jsonl),
+            "json" | "jsonl" | "ndjson" => Some(Self::Jsonl),
             "arrow" | "ipc" | "feather" => Some(Self::Arrow),
             "parquet" | "pq" => Some(Self::Parquet),
             _ => None,
@@ -50,7 +49,9 @@ mod tests {
     fn extensions() {
         assert_eq!(Format::of_path(Path::new("a/b.CSV")), Some(Format::Csv));
         assert_eq!(Format::of_path(Path::new("b.ndjson")), Some(Format::Jsonl));
+        assert_eq!(Format::of_path(Path::new("b.json")), Some(Format::Jsonl));
         assert_eq!(Format::of_path(Path::new("csv")), None);
+        assert_eq!(Format::of_path(Path::new("b.txt")), None);
         assert_eq!(Format::of_path(Path::new("b.xlsx")), None);
     }
 }

@@ -9,6 +9,7 @@ mod format;
 mod place;
 mod table;
 pub(crate) mod visible;
+mod zone;
 
 use std::path::Path;
 
@@ -20,7 +21,7 @@ pub use format::Format;
 pub use table::DEFAULT_ROWS;
 
 use encoder::Encoder;
-use place::Place;
+use place::{Fault, Place};
 
 /// Where a result goes, in one format.
 pub struct Output {
@@ -29,6 +30,7 @@ pub struct Output {
     place: Place,
     encoder: Option<Encoder>,
     wrote: bool,
+    fault: Fault,
 }
 
 /// What was written.
@@ -55,20 +57,16 @@ impl Output {
             place,
             encoder: None,
             wrote: false,
+            fault: Fault::default(),
         })
     }
 
     /// The columns; once, before any row.
     pub fn schema(&mut self, schema: &SchemaRef) -> Result<(), OutputError> {
-        let out = self.place.writer()?;
+        let out = self.place.writer(&self.fault)?;
         let to_file = self.place.is_file();
-        self.encoder = Some(Encoder::new(
-            self.format,
-            schema,
-            out,
-            to_file,
-            self.rows_shown,
-        )?);
+        let encoder = Encoder::new(self.format, schema, out, to_file, self.rows_shown);
+        self.encoder = Some(encoder.map_err(|e| self.fault.or(e))?);
         Ok(())
     }
 
@@ -76,7 +74,7 @@ impl Output {
     pub fn batch(&mut self, batch: &RecordBatch) -> Result<(), OutputError> {
         let encoder = self.encoder.as_mut().ok_or(OutputError::NoSchema)?;
         self.wrote |= self.format.streams();
-        encoder.batch(batch)
+        encoder.batch(batch).map_err(|e| self.fault.or(e))
     }
 
     /// Whether rows have left for stdout that cannot be taken back.
@@ -87,7 +85,7 @@ impl Output {
     /// The result is whole: finishes the format and puts a file into its place.
     pub fn commit(mut self) -> Result<Written, OutputError> {
         let encoder = self.encoder.take().ok_or(OutputError::NoSchema)?;
-        let (out, rows_hidden) = encoder.finish()?;
+        let (out, rows_hidden) = encoder.finish().map_err(|e| self.fault.or(e))?;
         self.place.commit(out)?;
         Ok(Written { rows_hidden })
     }
@@ -100,6 +98,7 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{Int32Array, StringArray};
+    use duckblind_protocol::coded::{Coded as _, Exit};
 
     fn batch() -> RecordBatch {
         RecordBatch::try_from_iter([
@@ -132,6 +131,69 @@ mod tests {
         );
         let (_dir, table) = write(Format::Table, "a.txt");
         assert!(String::from_utf8(table).unwrap().contains("| 1 | a,b |"));
+    }
+
+    /// A result in one format, with whatever the writer says at its end.
+    fn into(format: Format, file: std::fs::File) -> Result<Written, OutputError> {
+        let dir = tempfile::tempdir().unwrap();
+        let mut output = Output::create(format, Some(&dir.path().join("a")), 10)?;
+        if let Place::File { file: own, .. } = &mut output.place {
+            *own = Some(file);
+        }
+        output.schema(&batch().schema())?;
+        output.batch(&batch())?;
+        output.commit()
+    }
+
+    const ALL: [Format; 5] = [
+        Format::Table,
+        Format::Csv,
+        Format::Jsonl,
+        Format::Arrow,
+        Format::Parquet,
+    ];
+
+    #[test]
+    fn a_reader_that_has_gone_is_no_bug() {
+        for format in ALL {
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            let file = std::fs::File::from(std::os::fd::OwnedFd::from(writer));
+            let error = into(format, file).unwrap_err();
+            assert!(matches!(error, OutputError::Closed), "{format:?} {error:?}");
+            assert_eq!(error.exit(), Exit::Cancelled);
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_said_to_be_full() {
+        for format in ALL {
+            let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+            let error = into(format, full.unwrap()).unwrap_err();
+            assert_eq!(error.code(), "DB-REQ-070", "{format:?} {error:?}");
+            assert_eq!(error.exit(), Exit::Usage);
+            assert!(error.hint().unwrap().contains("space"));
+        }
+    }
+
+    #[test]
+    fn instants_with_a_zone_are_text_with_an_offset() {
+        use arrow::array::TimestampMicrosecondArray;
+        for zone in ["UTC", "Etc/UTC", "+00:00"] {
+            let times = TimestampMicrosecondArray::from(vec![Some(1_700_000_000_123_456), None])
+                .with_timezone(zone);
+            let batch = RecordBatch::try_from_iter([("t", Arc::new(times) as _)]).unwrap();
+            for format in [Format::Table, Format::Csv, Format::Jsonl] {
+                let dir = tempfile::tempdir().unwrap();
+                let path = dir.path().join("a");
+                let mut output = Output::create(format, Some(&path), 10).unwrap();
+                output.schema(&batch.schema()).unwrap();
+                output.batch(&batch).unwrap();
+                output.commit().unwrap();
+                let text = std::fs::read_to_string(&path).unwrap();
+                assert!(text.contains("2023-11-14T22:13:20.123456Z"), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl TableRows {
         };
         let texts = self.kept.iter().map(texts).collect::<Result<Vec<_>, _>>();
         let text = pretty_format_batches(&texts.map_err(failed)?).map_err(failed)?;
-        writeln!(out, "{text}").map_err(OutputError::Write)?;
+        writeln!(out, "{text}").map_err(OutputError::write)?;
         Ok(self.hidden)
     }
 }
