@@ -18,8 +18,10 @@ impl Frame {
     /// The next frame, or `None` at a clean end of the stream.
     pub fn read(from: &mut impl Read) -> io::Result<Option<Self>> {
         let mut kind = [0];
-        if from.read(&mut kind)? == 0 {
-            return Ok(None);
+        // `read_exact` goes on after an interruption, which `read` with a timeout does not.
+        match from.read_exact(&mut kind) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            other => other?,
         }
         let mut length = [0; 4];
         from.read_exact(&mut length)?;

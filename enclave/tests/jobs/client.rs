@@ -48,10 +48,17 @@ impl Link {
     /// The next frame; `None` at the end.
     pub(crate) fn receive(&mut self) -> Option<Frame> {
         let mut header = [0; HEADER_LEN];
-        match self.0.read(&mut header[..1]) {
-            Ok(0) => return None,
-            Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+        // `read_exact` goes on after an interruption, which `read` with a timeout does not.
+        match self.0.read_exact(&mut header[..1]) {
+            Ok(()) => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::ConnectionReset
+                ) =>
+            {
+                return None;
+            }
             Err(error) => panic!("{error}"),
         }
         self.0.read_exact(&mut header[1..]).unwrap();
