@@ -133,6 +133,16 @@ impl Words {
     }
 }
 
+/// Goes on after an interruption, which a read with a timeout does not do by itself.
+fn read_some(stream: &mut TcpStream, piece: &mut [u8]) -> std::io::Result<usize> {
+    loop {
+        match stream.read(piece) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
 /// A whole request, rewritten so that the connection ends after its answer.
 fn read_request(stream: &mut TcpStream) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -141,7 +151,7 @@ fn read_request(stream: &mut TcpStream) -> Result<Vec<u8>> {
         if let Some(end) = http::head_end(&bytes) {
             break end;
         }
-        let got = stream.read(&mut piece)?;
+        let got = read_some(stream, &mut piece)?;
         if got == 0 {
             return Ok(Vec::new());
         }
@@ -156,7 +166,7 @@ fn read_request(stream: &mut TcpStream) -> Result<Vec<u8>> {
     };
     let length: usize = field("content-length").map_or(Ok(0), |text| text.parse())?;
     while bytes.len() < end + length {
-        let got = stream.read(&mut piece)?;
+        let got = read_some(stream, &mut piece)?;
         anyhow::ensure!(got > 0, "the request was cut");
         bytes.extend(&piece[..got]);
     }

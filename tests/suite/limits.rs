@@ -19,7 +19,7 @@ fn numbers(options: Options) -> Stack {
 }
 
 /// The process among the enclave's that is working.
-fn busiest(stack: &Stack) -> u32 {
+pub(crate) fn busiest(stack: &Stack) -> u32 {
     let ticks = |pid: u32| -> u64 {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
