@@ -174,9 +174,12 @@ fn half_life(now: i64, until: i64) -> Result<Duration, HostError> {
     Ok((Duration::from_secs(left) / 2).clamp(SOONEST, LATEST))
 }
 
+/// What a verifier says that has no such path at all: an older one.
+const NO_SUCH_PATH: &str = "DB-VER-047";
+
 /// Whether the registry has forgotten this node.
 fn unknown(error: &HostError) -> bool {
-    matches!(error, HostError::VerifierRefused { status: 404, .. })
+    matches!(error, HostError::VerifierRefused { status: 404, code, .. } if code != NO_SUCH_PATH)
 }
 
 #[cfg(test)]
@@ -191,5 +194,18 @@ mod tests {
         assert_eq!(half_life(0, i64::MAX).unwrap(), LATEST);
         assert!(half_life(1000, 1000).is_err());
         assert!(half_life(i64::MAX, i64::MIN).is_err());
+    }
+
+    #[test]
+    fn an_older_verifier_is_not_one_that_forgot() {
+        let said = |code: &str| HostError::VerifierRefused {
+            method: "POST",
+            path: "/v1/nodes/00/challenges".into(),
+            status: 404,
+            code: code.into(),
+            message: String::new(),
+        };
+        assert!(unknown(&said("DB-VER-040")));
+        assert!(!unknown(&said(NO_SUCH_PATH)));
     }
 }

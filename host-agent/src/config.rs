@@ -52,7 +52,7 @@ pub struct Config {
     pub timeouts: Timeouts,
 }
 
-/// Upper bounds on what is open at one time.
+/// Upper bounds on what is open at one time or asked for in one minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections in all, and handshakes under way.
@@ -66,6 +66,10 @@ pub struct Limits {
     pub streams: usize,
     /// Streams of one key.
     pub streams_per_peer: usize,
+    /// Challenges of one key that reach the enclave, per minute and at once.
+    pub challenges_per_minute_per_peer: u32,
+    /// Challenges from one address (IPv6: one /64), likewise.
+    pub challenges_per_minute_per_address: u32,
 }
 
 /// Times after which the agent gives up.
@@ -246,6 +250,10 @@ mod tests {
     fn zero_limits_and_times_are_refused() {
         assert!(refused(&format!("{GOOD}\n[limits]\nstreams = 0")).contains("limits.streams"));
         assert!(refused(&format!("{GOOD}\n[timeouts]\nidle_ms = 0")).contains("timeouts.idle_ms"));
+        for number in ["0", "70000", "-1"] {
+            let text = format!("{GOOD}\n[limits]\nchallenges_per_minute_per_peer = {number}");
+            assert!(refused(&text).contains("challenges_per_minute_per_peer"));
+        }
     }
 
     #[test]

@@ -270,8 +270,11 @@ mod tests {
         let report = examine(Path::new("/nonexistent/host.toml")).await;
         let (first, rest) = report.split_first().unwrap();
         assert_eq!(first.outcome, Outcome::Fail);
+        assert!(first.hint.as_ref().unwrap().contains("--config"));
         assert!(rest.iter().all(|each| each.outcome == Outcome::Skip));
-        assert!(verdict(&report).is_err());
+        // A file that is missing is no bug of ours.
+        let verdict = verdict(&report).unwrap_err();
+        assert!(verdict.hint().unwrap().contains("FAIL"));
     }
 
     #[tokio::test]

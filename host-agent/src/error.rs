@@ -54,6 +54,16 @@ pub enum HostError {
         /// Its permission bits.
         mode: u32,
     },
+    /// A key file of another user's, who could change it.
+    #[error("key file {} belongs to another user", path.display())]
+    KeyOwner {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who runs this program.
+        user: u32,
+    },
     /// A file could not be written, or exists already.
     #[error("cannot write {}: {source}", path.display())]
     Unwritable {
@@ -130,6 +140,7 @@ impl Coded for HostError {
             Self::FileMalformed { .. } => "DB-HST-010",
             Self::KeyMode { .. } => "DB-HST-011",
             Self::Unwritable { .. } => "DB-HST-012",
+            Self::KeyOwner { .. } => "DB-HST-013",
             Self::Random(inner) => inner.code(),
             Self::Listen { .. } => "DB-HST-020",
             Self::Tls(_) => "DB-HST-021",
@@ -150,6 +161,7 @@ impl Coded for HostError {
             | Self::ConfigSyntax { .. }
             | Self::ConfigValue { .. }
             | Self::KeyMode { .. }
+            | Self::KeyOwner { .. }
             | Self::Unwritable { .. } => Exit::Usage,
             Self::FileMalformed { .. } | Self::VerifierMalformed(_) | Self::EnclaveProtocol(_) => {
                 Exit::Malformed
@@ -167,6 +179,7 @@ impl Coded for HostError {
         match self {
             Self::FileMalformed { expected, .. } => Some((*expected).to_owned()),
             Self::KeyMode { .. } => Some("mode 0600, or fewer bits".to_owned()),
+            Self::KeyOwner { user, .. } => Some(format!("user {user}")),
             _ => None,
         }
     }
@@ -174,6 +187,7 @@ impl Coded for HostError {
     fn got(&self) -> Option<String> {
         match self {
             Self::KeyMode { mode, .. } => Some(format!("mode {mode:04o}")),
+            Self::KeyOwner { owner, .. } => Some(format!("user {owner}")),
             _ => None,
         }
     }
@@ -181,9 +195,15 @@ impl Coded for HostError {
     fn hint(&self) -> Option<String> {
         let text = match self {
             Self::KeyMode { path, .. } => format!("chmod 600 {}", path.display()),
+            Self::KeyOwner { path, user, .. } => format!("chown {user} {}", path.display()),
             Self::Unreadable { what, .. } if *what == "the node key" => {
                 "duckblind-host keys new --out DIR makes one".to_owned()
             }
+            Self::Unreadable { what, .. } if *what == "the configuration" => {
+                "name the file with --config; host.example.toml shows what belongs into one"
+                    .to_owned()
+            }
+            Self::Doctor(_) => "each line marked FAIL says what to correct".to_owned(),
             Self::ConfigSyntax { .. } | Self::ConfigValue { .. } => {
                 "duckblind-host config check --config FILE prints what is understood".to_owned()
             }

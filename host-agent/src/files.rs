@@ -22,7 +22,8 @@ pub fn read_small(path: &Path, what: &'static str, cap: u64) -> Result<Vec<u8>, 
     Ok(bytes)
 }
 
-/// Reads a secret: a regular file, no symbolic link, closed to group and others.
+/// Reads a secret: a regular file of this process's user, no symbolic link, closed to group and
+/// others. All is judged on the descriptor that is read from.
 pub fn read_secret(path: &Path, what: &'static str) -> Result<Zeroizing<Vec<u8>>, HostError> {
     const CAP: u64 = 4096;
     let unreadable = |source| HostError::Unreadable {
@@ -47,10 +48,22 @@ pub fn read_secret(path: &Path, what: &'static str) -> Result<Zeroizing<Vec<u8>>
             mode,
         });
     }
+    of_user(path, meta.uid(), rustix::process::geteuid().as_raw())?;
     // Room from the start: a growing buffer would leave copies of the secret behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(CAP).unwrap_or(4096) + 1));
     read_capped(&file, CAP, &mut bytes).map_err(unreadable)?;
     Ok(bytes)
+}
+
+fn of_user(path: &Path, owner: u32, user: u32) -> Result<(), HostError> {
+    if owner == user {
+        return Ok(());
+    }
+    Err(HostError::KeyOwner {
+        path: path.to_owned(),
+        owner,
+        user,
+    })
 }
 
 fn read_capped(file: &File, cap: u64, into: &mut Vec<u8>) -> io::Result<()> {
@@ -122,6 +135,29 @@ mod tests {
         std::os::unix::fs::symlink(&path, &link).unwrap();
         assert!(read_secret(&link, "the key").is_err());
         assert!(read_secret(dir.path(), "the key").is_err());
+    }
+
+    #[test]
+    fn a_secret_of_another_user_is_refused() {
+        let path = Path::new("k");
+        assert!(of_user(path, 5, 5).is_ok());
+        let error = of_user(path, 6, 5).expect_err("another's");
+        assert_eq!(
+            (error.code(), error.got().unwrap().as_str()),
+            ("DB-HST-013", "user 6")
+        );
+    }
+
+    #[test]
+    fn neither_a_pipe_nor_a_large_file_is_a_secret() {
+        let dir = tempfile::tempdir().unwrap();
+        let (pipe, large) = (dir.path().join("p"), dir.path().join("l"));
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        let fifo = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, fifo, mode, 0).unwrap();
+        assert!(read_secret(&pipe, "the key").is_err());
+        write_new(&large, 0o600, &[b'x'; 4097]).unwrap();
+        assert!(read_secret(&large, "the key").is_err());
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::error::HostError;
 use crate::metrics::Metrics;
 use crate::node_key::NodeKey;
 use crate::peers::{Slot, Slots, address_key};
-use crate::relay::Relay;
+use crate::relay::{Peer, Relay};
 use crate::{says, tls, transport};
 
 /// Streams beyond its limit that a peer may open at a time to be told so.
@@ -195,6 +195,11 @@ impl Shared {
             return self.close(&connection, HostCode::Limit);
         };
         tracing::debug!(%peer, "connected");
+        // Connections do not migrate: it stays this one.
+        let from = Peer {
+            node: peer,
+            address: connection.remote_address().ip(),
+        };
         let mut streams = JoinSet::new();
         loop {
             tokio::select! {
@@ -203,7 +208,7 @@ impl Shared {
                         let shared = Arc::clone(&self);
                         match self.place(peer) {
                             Ok(place) => streams.spawn(async move {
-                                shared.relay.serve(peer, send, recv).await;
+                                shared.relay.serve(from, send, recv).await;
                                 drop(place);
                             }),
                             Err(code) => streams.spawn(shared.turn_away(send, recv, code)),
@@ -242,7 +247,7 @@ impl Shared {
         code: HostCode,
     ) {
         self.metrics.refused(code);
-        says::refuse(&mut send, &mut recv, code, true).await;
+        says::refuse(&mut send, &mut recv, code.into(), true).await;
     }
 
     fn close(&self, connection: &Connection, code: HostCode) {

@@ -17,7 +17,8 @@ pub enum Direction {
 pub enum Piece {
     /// So many bytes go on to the other side.
     Pass(usize),
-    /// A whole frame of so many bytes, header included, that the host keeps.
+    /// A whole frame of so many bytes, header included, that the host reads: one of the enclave's
+    /// that it keeps, or a challenge of a requester's, about which it decides.
     Keep(usize),
     /// Too few bytes to tell.
     More,
@@ -100,7 +101,7 @@ impl Gate {
     fn judge(&self, bytes: [u8; HEADER_LEN]) -> Result<(Header, bool), FrameError> {
         let header = Header::parse(bytes)?;
         let (belongs, keep) = match self.direction {
-            Direction::ToEnclave => (header.kind.from_requester(), false),
+            Direction::ToEnclave => (header.kind.from_requester(), header.kind == Kind::Challenge),
             Direction::FromEnclave => (
                 header.kind.from_enclave() && header.kind != Kind::Epoch,
                 header.kind == Kind::Usage,
@@ -170,9 +171,11 @@ mod tests {
     fn each_direction_has_its_kinds() {
         for kind in Kind::ALL {
             let bytes = frame(kind, &[]);
-            let (passed, _, outcome, _) = run(Direction::ToEnclave, &bytes, 64);
+            let (passed, kept, outcome, _) = run(Direction::ToEnclave, &bytes, 64);
             assert_eq!(outcome.is_ok(), kind.from_requester(), "{kind:?}");
-            assert_eq!(!passed.is_empty(), kind.from_requester(), "{kind:?}");
+            assert_eq!(!kept.is_empty(), kind == Kind::Challenge, "{kind:?}");
+            let passes = kind.from_requester() && kind != Kind::Challenge;
+            assert_eq!(!passed.is_empty(), passes, "{kind:?}");
             let (_, kept, outcome, _) = run(Direction::FromEnclave, &bytes, 64);
             let fine = kind.from_enclave() && kind != Kind::Epoch;
             assert_eq!(outcome.is_ok(), fine, "{kind:?}");

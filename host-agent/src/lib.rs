@@ -6,13 +6,14 @@
 //! disturb, and the requester would notice.
 //!
 //! * the road: [`front`] → [`relay`] (through the frame [`gate`]) → [`enclave_link`]
-//! * who may use it: [`tls`], [`peers`]; how fast: [`transport`]
+//! * who may use it: [`tls`], [`peers`], [`challenge_rate`]; how fast: [`transport`]
 //! * standing with the verifier: [`enclave_watch`], [`attest_loop`], [`verifier_client`]
 //! * for the operator: [`config`], [`metrics`], [`usage_log`], [`doctor`], [`cli`]
 #![forbid(unsafe_code)]
 
 pub mod attest_loop;
 pub mod backoff;
+pub mod challenge_rate;
 pub mod cli;
 pub mod clock;
 pub mod config;

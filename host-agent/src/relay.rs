@@ -1,13 +1,15 @@
 //! One stream of one peer: a fresh connection to the enclave, frames both ways, the host's own
 //! word only where a whole frame fits.
 //!
-//! Bytes are not kept, not logged and not looked at beyond the five of a frame's header. What the
-//! agent could read of a job would be ciphertext anyway.
+//! Bytes are not kept, not logged and not looked at beyond the five of a frame's header, but for
+//! challenges, which are counted and must be a requester's own. What the agent could read of a job
+//! would be ciphertext anyway.
 
 mod activity;
 mod downlink;
 mod uplink;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +18,11 @@ use duckblind_protocol::ids::NodeId;
 use quinn::{RecvStream, SendStream};
 use tokio::time::timeout;
 
+use crate::challenge_rate::ChallengeRate;
 use crate::config::Timeouts;
 use crate::enclave_link::{EnclaveLink, Writer};
 use crate::metrics::Metrics;
-use crate::says;
+use crate::says::{self, Refusal};
 use crate::usage_log::UsageLog;
 use activity::Activity;
 use downlink::{DownEnd, Downlink};
@@ -35,41 +38,52 @@ pub struct Relay {
     pub link: EnclaveLink,
     /// When to give up.
     pub timeouts: Timeouts,
+    /// How many challenges of peers reach the enclave.
+    pub challenges: ChallengeRate,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Where usage records go, if they are kept.
     pub usage: Option<Arc<UsageLog>>,
 }
 
+/// Whose stream it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// Its key.
+    pub node: NodeId,
+    /// Where it comes from.
+    pub address: IpAddr,
+}
+
 /// Why a session ended.
 enum End {
     Down(DownEnd),
-    Refuse(HostCode),
+    Refuse(Refusal),
     Gone,
 }
 
 impl Relay {
     /// Serves one stream to its end.
-    pub async fn serve(&self, peer: NodeId, mut send: SendStream, mut recv: RecvStream) {
+    pub async fn serve(&self, peer: Peer, mut send: SendStream, mut recv: RecvStream) {
         self.metrics.streams_total.add(1);
         let _open = self.metrics.streams.hold();
         let activity = Activity::new();
-        let mut up = Uplink::new(&mut recv, &activity, &self.timeouts, &self.metrics);
+        let mut up = Uplink::new(self, peer, &mut recv, &activity);
         // The enclave is not bothered before a frame that may reach it has begun.
         let first = match up.first().await {
             Ok(first) => first,
-            Err(UpEnd::Refuse(code)) => return self.refuse(&mut send, &mut recv, code, true).await,
+            Err(UpEnd::Refuse(why)) => return self.refuse(&mut send, &mut recv, why, true).await,
             Err(UpEnd::Finished | UpEnd::Gone) => return,
         };
         let (reader, writer) = match self.link.open().await {
             Ok(halves) => halves,
             Err(error) => {
                 tracing::warn!(%error, "stream refused");
-                let code = HostCode::EnclaveDown;
-                return self.refuse(&mut send, &mut recv, code, true).await;
+                let why = HostCode::EnclaveDown.into();
+                return self.refuse(&mut send, &mut recv, why, true).await;
             }
         };
-        let mut down = Downlink::new(self, peer, &activity, reader);
+        let mut down = Downlink::new(self, peer.node, &activity, reader);
         let end = self
             .pump(&mut up, first, writer, &mut down, &mut send)
             .await;
@@ -81,21 +95,21 @@ impl Relay {
                 let _ = timeout(self.timeouts.stall, send.stopped()).await;
             }
             End::Down(DownEnd::Nothing | DownEnd::Cut) => {
-                let code = HostCode::EnclaveDown;
-                self.refuse(&mut send, &mut recv, code, boundary).await;
+                let why = HostCode::EnclaveDown.into();
+                self.refuse(&mut send, &mut recv, why, boundary).await;
             }
             End::Down(DownEnd::Broken(error)) => {
                 tracing::error!(%error, "the enclave sent a frame that does not belong here");
-                let code = HostCode::EnclaveDown;
-                self.refuse(&mut send, &mut recv, code, boundary).await;
+                let why = HostCode::EnclaveDown.into();
+                self.refuse(&mut send, &mut recv, why, boundary).await;
             }
             End::Down(DownEnd::Stalled) => {
-                self.refuse(&mut send, &mut recv, HostCode::Idle, false)
-                    .await;
+                let why = HostCode::Idle.into();
+                self.refuse(&mut send, &mut recv, why, false).await;
                 down.collect(AFTERWARDS).await;
             }
-            End::Refuse(code) => {
-                self.refuse(&mut send, &mut recv, code, boundary).await;
+            End::Refuse(why) => {
+                self.refuse(&mut send, &mut recv, why, boundary).await;
                 down.collect(AFTERWARDS).await;
             }
             End::Down(DownEnd::Gone) | End::Gone => down.collect(AFTERWARDS).await,
@@ -123,11 +137,11 @@ impl Relay {
                 end = &mut downwards => return End::Down(end),
                 end = &mut upwards, if open => match end {
                     UpEnd::Finished => open = false,
-                    UpEnd::Refuse(code) => return End::Refuse(code),
+                    UpEnd::Refuse(why) => return End::Refuse(why),
                     UpEnd::Gone => return End::Gone,
                 },
                 _ = &mut gone => return End::Gone,
-                () = &mut idle => return End::Refuse(HostCode::Idle),
+                () = &mut idle => return End::Refuse(HostCode::Idle.into()),
             }
         }
     }
@@ -136,11 +150,11 @@ impl Relay {
         &self,
         send: &mut SendStream,
         recv: &mut RecvStream,
-        code: HostCode,
+        why: Refusal,
         at_boundary: bool,
     ) {
-        self.metrics.refused(code);
-        tracing::debug!(code = code.name(), "stream ended by the host");
-        says::refuse(send, recv, code, at_boundary).await;
+        self.metrics.refused(why.code);
+        tracing::debug!(code = why.code.name(), "stream ended by the host");
+        says::refuse(send, recv, why, at_boundary).await;
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use crate::attest_loop::AttestLoop;
+use crate::challenge_rate::ChallengeRate;
 use crate::config::Config;
 use crate::enclave_link::EnclaveLink;
 use crate::enclave_watch::{self, Seen};
@@ -41,6 +42,10 @@ pub async fn run(
     let relay = Relay {
         link: link.clone(),
         timeouts: config.timeouts,
+        challenges: ChallengeRate::new(
+            config.limits.challenges_per_minute_per_peer,
+            config.limits.challenges_per_minute_per_address,
+        ),
         metrics: Arc::clone(&metrics),
         usage,
     };

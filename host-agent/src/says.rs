@@ -26,8 +26,38 @@ pub fn error_code(code: HostCode) -> VarInt {
     VarInt::from_u32(0x101 + u32::try_from(number).unwrap_or(0))
 }
 
+/// Why the host ends a stream, and when another try makes sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// Why.
+    pub(crate) code: HostCode,
+    /// Milliseconds.
+    pub(crate) retry_after_ms: Option<u32>,
+}
+
+impl From<HostCode> for Refusal {
+    fn from(code: HostCode) -> Self {
+        Self {
+            code,
+            retry_after_ms: retry_after_ms(code),
+        }
+    }
+}
+
+impl Refusal {
+    /// A limit that gives way after `wait`.
+    pub(crate) fn limit(wait: Duration) -> Self {
+        let ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
+        Self {
+            code: HostCode::Limit,
+            // A wait of part of a millisecond is a wait.
+            retry_after_ms: Some(ms.saturating_add(1)),
+        }
+    }
+}
+
 /// When another try makes sense.
-pub(crate) const fn retry_after_ms(code: HostCode) -> Option<u32> {
+const fn retry_after_ms(code: HostCode) -> Option<u32> {
     match code {
         HostCode::Busy | HostCode::Limit => Some(500),
         HostCode::EnclaveDown => Some(1000),
@@ -36,11 +66,11 @@ pub(crate) const fn retry_after_ms(code: HostCode) -> Option<u32> {
     }
 }
 
-/// The frame for `code`.
-pub(crate) fn host_says(code: HostCode) -> Vec<u8> {
+/// The frame for `refusal`.
+fn host_says(refusal: Refusal) -> Vec<u8> {
     frame(
         Kind::HostSays,
-        &HostSays::new(code, retry_after_ms(code)).encode(),
+        &HostSays::new(refusal.code, refusal.retry_after_ms).encode(),
     )
 }
 
@@ -57,10 +87,10 @@ pub(crate) const fn code_of(error: &FrameError) -> HostCode {
 pub(crate) async fn refuse(
     send: &mut SendStream,
     recv: &mut RecvStream,
-    code: HostCode,
+    refusal: Refusal,
     at_boundary: bool,
 ) {
-    let error = error_code(code);
+    let error = error_code(refusal.code);
     // Errors from here on mean that the peer is gone, which is where this ends anyway.
     let _ = recv.stop(error);
     if !at_boundary {
@@ -68,7 +98,7 @@ pub(crate) async fn refuse(
         return;
     }
     let said = tokio::time::timeout(PATIENCE, async {
-        send.write_all(&host_says(code)).await.ok()?;
+        send.write_all(&host_says(refusal)).await.ok()?;
         send.finish().ok()?;
         send.stopped().await.ok()
     })

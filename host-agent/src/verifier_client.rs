@@ -8,7 +8,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use duckblind_protocol::http::{
-    AppraisalReply, ChallengeBody, ChallengeReply, EnrolBody, ErrorBody, HEADER_NODE, HEADER_NONCE,
+    AppraisalReply, ChallengeReply, EnrolBody, ErrorBody, HEADER_NODE, HEADER_NONCE,
     HEADER_SIGNATURE, NodeAttestationBody, NonceReply, signing_bytes,
 };
 use duckblind_protocol::ids::{ChallengeId, NodeId};
@@ -118,10 +118,14 @@ impl VerifierClient {
             .map(drop)
     }
 
-    /// A fresh challenge without a requester's part.
+    /// A fresh challenge that only this node may answer.
     pub async fn challenge(&self) -> Result<ChallengeReply, HostError> {
-        self.plain("/v1/challenges", &ChallengeBody::default())
-            .await
+        let path = format!("/v1/nodes/{}/challenges", self.node);
+        parse(
+            &self
+                .signed(Method::POST, &path, &serde_json::json!({}))
+                .await?,
+        )
     }
 
     /// Posts evidence for a challenge; anything but a result that helps requesters is an error.

@@ -14,7 +14,7 @@ use duckblind_protocol::ids::{Digest, InstanceId, NodeId, RandomError, UnixTime}
 use duckblind_protocol::key_statement::{KeyStatement, Tee, combined_nonce};
 
 use crate::ear_key::EarKey;
-use crate::store::attestations::Sighting;
+use crate::store::attestations::Shown;
 use crate::store::instances::{Earlier, Known};
 use crate::store::nonces::NonceParts;
 
@@ -183,33 +183,19 @@ impl Judged {
         &self.ear_cose
     }
 
-    /// Chip and instance of accepted evidence, as digests.
-    pub fn sightings(&self) -> Vec<(Sighting, Digest)> {
-        let Some(accepted) = self.accepted() else {
-            return Vec::new();
-        };
-        let instance = accepted.key_statement().instance;
-        vec![
-            (
-                Sighting::Chip,
-                Digest::tagged(TAG_CHIP, &[accepted.chip_id()]),
-            ),
-            (
-                Sighting::Instance,
-                Digest::tagged(TAG_INSTANCE, &[instance.as_bytes()]),
-            ),
-        ]
-    }
-
-    /// What later evidence of the same instance must repeat; none if refused.
-    pub fn known(&self) -> Option<Known> {
-        let accepted = self.accepted()?;
+    /// What the evidence showed, or the codes of why it was refused.
+    pub fn shown(&self) -> Result<Shown, String> {
+        let accepted = self.accepted().ok_or_else(|| self.reasons().join(","))?;
         let statement = accepted.key_statement();
-        Some(Known {
-            instance: statement.instance,
-            earlier: Earlier {
-                report_id: accepted.report_id(),
-                epoch: statement.epoch,
+        Ok(Shown {
+            chip: Digest::tagged(TAG_CHIP, &[accepted.chip_id()]),
+            instance: Digest::tagged(TAG_INSTANCE, &[statement.instance.as_bytes()]),
+            known: Known {
+                instance: statement.instance,
+                earlier: Earlier {
+                    report_id: accepted.report_id(),
+                    epoch: statement.epoch,
+                },
             },
         })
     }

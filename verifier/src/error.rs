@@ -35,6 +35,16 @@ pub enum VerifierError {
         /// Its permission bits.
         mode: u32,
     },
+    /// A secret file of another user's, who could change it.
+    #[error("{} belongs to another user", path.display())]
+    Owner {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who runs this program.
+        user: u32,
+    },
     /// A file larger than its kind may be.
     #[error("{} is too large", path.display())]
     TooLarge {
@@ -137,6 +147,7 @@ impl Coded for VerifierError {
             Self::LogFilter(_) => "DB-VER-016",
             Self::Runtime(_) => "DB-VER-017",
             Self::Misplaced(_) => "DB-VER-018",
+            Self::Owner { .. } => "DB-VER-019",
         }
     }
 
@@ -151,6 +162,7 @@ impl Coded for VerifierError {
     fn expected(&self) -> Option<String> {
         match self {
             Self::Permissions { .. } => Some("mode 0600".into()),
+            Self::Owner { user, .. } => Some(format!("user {user}")),
             Self::TooLarge { cap, .. } => Some(format!("at most {cap} bytes")),
             Self::Key { kind, .. } => Some(format!("one line, {kind}")),
             Self::PlainHttp(_) => Some("a loopback address, or a [tls] section".into()),
@@ -164,6 +176,7 @@ impl Coded for VerifierError {
     fn got(&self) -> Option<String> {
         match self {
             Self::Permissions { mode, .. } => Some(format!("mode {mode:04o}")),
+            Self::Owner { owner, .. } => Some(format!("user {owner}")),
             Self::Config { detail, .. } => Some(detail.clone()),
             Self::PlainHttp(address) | Self::OpenEnrolment(address) => Some(address.to_string()),
             _ => None,
@@ -178,6 +191,7 @@ impl Coded for VerifierError {
                 "nothing is overwritten; name another place or move the file away".into()
             }
             Self::Permissions { path, .. } => format!("chmod 600 {}", path.display()),
+            Self::Owner { path, user, .. } => format!("chown {user} {}", path.display()),
             Self::Misplaced(_) => "name the file that belongs here, such as ear.pub".into(),
             Self::Config { .. } => "duckblind-verifier config check --config FILE".into(),
             Self::Key { .. } => "duckblind-verifier keys new --out DIR".into(),

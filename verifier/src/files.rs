@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use crate::error::VerifierError;
@@ -42,27 +43,32 @@ const SECRETS: [&str; 2] = ["ed25519-secret:", token::PREFIX];
 /// Cap of a secret file: a PEM key of 8192-bit RSA fits.
 const MAX_SECRET: u64 = 16 << 10;
 
-/// Reads a secret text file: a regular file, not through a link, of nobody else's reading.
+/// Reads a secret text file: a regular file of this process's user, not through a link, of nobody
+/// else's reading. All is judged on the descriptor that is read from.
 pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, VerifierError> {
-    // Looked at before and after opening: a link, or a file swapped in between, is no secret file.
-    let before = std::fs::symlink_metadata(path).map_err(VerifierError::read(path))?;
-    let irregular = || VerifierError::read(path)(std::io::Error::other("not a regular file"));
-    if !before.is_file() {
-        return Err(irregular());
+    // Without NONBLOCK, opening a pipe would wait for its writer.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+        .map_err(VerifierError::read(path))?;
+    let about = file.metadata().map_err(VerifierError::read(path))?;
+    if !about.is_file() {
+        let irregular = std::io::Error::other("not a regular file");
+        return Err(VerifierError::read(path)(irregular));
     }
-    let file = File::open(path).map_err(VerifierError::read(path))?;
-    let opened = file.metadata().map_err(VerifierError::read(path))?;
-    if (before.dev(), before.ino()) != (opened.dev(), opened.ino()) {
-        return Err(irregular());
-    }
-    let mode = opened.mode() & 0o777;
+    let mode = about.mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(VerifierError::Permissions {
             path: path.into(),
             mode,
         });
     }
-    let mut text = Zeroizing::new(String::with_capacity(16 << 10));
+    of_user(path, about.uid(), rustix::process::geteuid().as_raw())?;
+    // Room from the start: a growing buffer would leave copies of the secret behind.
+    let room = usize::try_from(MAX_SECRET + 1).unwrap_or(16 << 10);
+    let mut text = Zeroizing::new(String::with_capacity(room));
     file.take(MAX_SECRET + 1)
         .read_to_string(&mut text)
         .map_err(VerifierError::read(path))?;
@@ -73,6 +79,17 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, VerifierError> {
         });
     }
     Ok(text)
+}
+
+fn of_user(path: &Path, owner: u32, user: u32) -> Result<(), VerifierError> {
+    if owner == user {
+        return Ok(());
+    }
+    Err(VerifierError::Owner {
+        path: path.into(),
+        owner,
+        user,
+    })
 }
 
 /// Makes a new file with exactly these permissions; one that exists is an error.
@@ -144,6 +161,23 @@ mod tests {
             create_new(&closed, 0o600, b"y").unwrap_err().code(),
             "DB-VER-003"
         );
+    }
+
+    #[test]
+    fn what_is_no_secret_file_of_ours_is_refused_without_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert_eq!(read_secret(&pipe).unwrap_err().code(), "DB-VER-001");
+        let large = dir.path().join("large");
+        let bytes = vec![b'x'; usize::try_from(MAX_SECRET).unwrap() + 1];
+        create_new(&large, 0o600, &bytes).unwrap();
+        assert_eq!(read_secret(&large).unwrap_err().code(), "DB-VER-005");
+        assert!(of_user(&pipe, 5, 5).is_ok());
+        let foreign = of_user(&pipe, 6, 5).unwrap_err();
+        assert_eq!(foreign.code(), "DB-VER-019");
+        assert_eq!(foreign.got().unwrap(), "user 6");
     }
 
     #[test]

@@ -163,6 +163,14 @@ impl Verifier {
             .unwrap()
     }
 
+    /// A challenge that only `node` may answer.
+    #[cfg(feature = "simulator")]
+    pub(crate) async fn node_challenge(&self, node: &Node) -> ChallengeReply {
+        let path = format!("/v1/nodes/{}/challenges", node.id());
+        let asked = node.sign(Method::POST, &path, &json!({}), self.nonce().await);
+        self.send(asked).await.json().await.unwrap()
+    }
+
     pub(crate) async fn nonce(&self) -> Nonce {
         let reply: NonceReply = self.post("/v1/nonces", "").await.json().await.unwrap();
         reply.nonce

@@ -51,6 +51,8 @@ struct FileLimits {
     connections_per_address: usize,
     streams: usize,
     streams_per_peer: usize,
+    challenges_per_minute_per_peer: u32,
+    challenges_per_minute_per_address: u32,
 }
 
 impl Default for FileLimits {
@@ -61,6 +63,8 @@ impl Default for FileLimits {
             connections_per_address: 64,
             streams: 512,
             streams_per_peer: 64,
+            challenges_per_minute_per_peer: 120,
+            challenges_per_minute_per_address: 600,
         }
     }
 }
@@ -185,7 +189,7 @@ impl Peers {
     }
 }
 
-/// More than this of anything at one time is a slip of the pen.
+/// More than this of anything at one time or in one minute is a slip of the pen.
 const MOST: usize = 65_536;
 
 impl FileLimits {
@@ -199,6 +203,14 @@ impl FileLimits {
             ),
             ("limits.streams", self.streams),
             ("limits.streams_per_peer", self.streams_per_peer),
+            (
+                "limits.challenges_per_minute_per_peer",
+                self.challenges_per_minute_per_peer as usize,
+            ),
+            (
+                "limits.challenges_per_minute_per_address",
+                self.challenges_per_minute_per_address as usize,
+            ),
         ] {
             if !(1..=MOST).contains(&number) {
                 return Err(value(key, format!("it is between 1 and {MOST}")));
@@ -210,6 +222,8 @@ impl FileLimits {
             connections_per_address: self.connections_per_address,
             streams: self.streams,
             streams_per_peer: self.streams_per_peer,
+            challenges_per_minute_per_peer: self.challenges_per_minute_per_peer,
+            challenges_per_minute_per_address: self.challenges_per_minute_per_address,
         })
     }
 }

@@ -3,16 +3,15 @@
 use std::time::Instant;
 
 use bytes::{Buf as _, BytesMut};
-use duckblind_protocol::frames::HostCode;
+use duckblind_protocol::frames::{ChallengeRequest, HEADER_LEN, HostCode};
 use quinn::RecvStream;
 use tokio::io::AsyncWriteExt as _;
 
 use super::activity::Activity;
-use crate::config::Timeouts;
+use super::{Peer, Relay};
 use crate::enclave_link::Writer;
 use crate::gate::{Direction, Gate, Piece};
-use crate::metrics::Metrics;
-use crate::says;
+use crate::says::{self, Refusal};
 
 /// Most bytes taken from QUIC at a time.
 const READ: usize = 256 << 10;
@@ -25,14 +24,14 @@ pub(super) enum UpEnd {
     /// It, or its connection, is gone.
     Gone,
     /// It broke a rule.
-    Refuse(HostCode),
+    Refuse(Refusal),
 }
 
 pub(super) struct Uplink<'a> {
+    relay: &'a Relay,
+    peer: Peer,
     recv: &'a mut RecvStream,
     activity: &'a Activity,
-    timeouts: &'a Timeouts,
-    metrics: &'a Metrics,
     buffer: BytesMut,
     gate: Gate,
     /// When the frame that is under way began; none between frames.
@@ -43,16 +42,16 @@ pub(super) struct Uplink<'a> {
 
 impl<'a> Uplink<'a> {
     pub(super) fn new(
+        relay: &'a Relay,
+        peer: Peer,
         recv: &'a mut RecvStream,
         activity: &'a Activity,
-        timeouts: &'a Timeouts,
-        metrics: &'a Metrics,
     ) -> Self {
         Self {
+            relay,
+            peer,
             recv,
             activity,
-            timeouts,
-            metrics,
             buffer: BytesMut::new(),
             gate: Gate::new(Direction::ToEnclave),
             began: Some(activity.start()),
@@ -85,7 +84,7 @@ impl<'a> Uplink<'a> {
                 // The enclave's side tells why.
                 return UpEnd::Finished;
             }
-            self.metrics.bytes_to_enclave.add(passed as u64);
+            self.relay.metrics.bytes_to_enclave.add(passed as u64);
             self.activity.touch();
             self.buffer.advance(passed);
             passed = loop {
@@ -110,11 +109,14 @@ impl<'a> Uplink<'a> {
         let before = self.gate.frames();
         let passed = match self.gate.scan(&self.buffer) {
             Ok(Piece::Pass(passed)) => passed,
-            // Nothing from a requester is kept.
-            Ok(Piece::Keep(_) | Piece::More) => 0,
+            Ok(Piece::Keep(whole)) => {
+                self.judge_challenge(whole).map_err(UpEnd::Refuse)?;
+                whole
+            }
+            Ok(Piece::More) => 0,
             Err(error) => {
                 tracing::debug!(%error, "frame refused");
-                return Err(UpEnd::Refuse(says::code_of(&error)));
+                return Err(UpEnd::Refuse(says::code_of(&error).into()));
             }
         };
         let boundary = self.gate.at_boundary();
@@ -132,18 +134,38 @@ impl<'a> Uplink<'a> {
         Ok((passed > 0).then_some(passed))
     }
 
+    /// Whether the challenge at the front of the buffer, `whole` bytes with its header, may pass: a
+    /// requester's own, within its rate.
+    ///
+    /// One without a requester's nonce would bring the evidence that a node posts for itself. Only
+    /// this host asks for that, or else any node could attest with this node's enclave.
+    fn judge_challenge(&self, whole: usize) -> Result<(), Refusal> {
+        let payload = self.buffer.get(HEADER_LEN..whole).unwrap_or_default();
+        let own = ChallengeRequest::decode(payload)
+            .is_ok_and(|request| request.requester_nonce.is_some());
+        if !own {
+            tracing::debug!("challenge refused: it holds no requester's nonce");
+            return Err(HostCode::NotAllowed.into());
+        }
+        let Peer { node, address } = self.peer;
+        self.relay
+            .challenges
+            .admit(node, address, Instant::now())
+            .map_err(Refusal::limit)
+    }
+
     /// More bytes into the buffer, before the frame's time is up.
     async fn fill(&mut self) -> Result<(), UpEnd> {
         let read = self.recv.read_chunk(READ, true);
         let limit = if self.greeted {
-            self.timeouts.frame
+            self.relay.timeouts.frame
         } else {
-            self.timeouts.first_frame
+            self.relay.timeouts.first_frame
         };
         let read = match self.began {
             Some(began) => tokio::time::timeout_at((began + limit).into(), read)
                 .await
-                .map_err(|_| UpEnd::Refuse(HostCode::Idle))?,
+                .map_err(|_| UpEnd::Refuse(HostCode::Idle.into()))?,
             None => read.await,
         };
         match read {

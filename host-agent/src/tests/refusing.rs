@@ -2,10 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use duckblind_protocol::frames::{Header, HostCode, Kind, frame};
+use duckblind_protocol::frames::{HEADER_LEN, Header, HostCode, Kind, frame};
+use duckblind_protocol::ids::Nonce;
 use tokio::io::AsyncWriteExt as _;
 
-use super::rig::{PATIENCE, Rig, eventually, host_says, read_all, read_frame};
+use super::rig::{
+    PATIENCE, Rig, Session, challenge, eventually, greeted, host_said, host_says, opened, read_all,
+    read_frame, was_closed, was_reset,
+};
 use crate::node_key::NodeKey;
 use crate::peers::PeerPolicy;
 use crate::says::error_code;
@@ -17,8 +21,7 @@ async fn only_a_requesters_kinds_reach_the_enclave() {
     let strangers = Kind::ALL.into_iter().filter(|kind| !kind.from_requester());
     let mut refused = 0;
     for byte in strangers.map(|kind| kind as u8).chain([0, 6, 33, 255]) {
-        let (mut send, mut recv) = connection.open_bi().await.unwrap();
-        send.write_all(&[byte, 0, 0, 0, 0]).await.unwrap();
+        let (send, mut recv) = opened(&connection, &[byte, 0, 0, 0, 0]).await;
         assert_eq!(
             host_says(&mut recv).await,
             HostCode::NotAllowed,
@@ -52,10 +55,11 @@ async fn a_watch_in_the_middle_of_a_session_does_not_pass() {
 #[tokio::test]
 async fn no_word_of_the_host_inside_a_frame_of_the_enclave() {
     let rig = Rig::start(|_| {});
-    let connection = rig.connect_anew().await;
-    let (mut send, mut recv) = connection.open_bi().await.unwrap();
-    send.write_all(&frame(Kind::Hello, b"")).await.unwrap();
-    let mut enclave = rig.dialled().await;
+    let Session {
+        mut send,
+        mut recv,
+        mut enclave,
+    } = rig.session().await;
     let chunk = frame(Kind::Chunk, &[7; 1000]);
     enclave.write_all(&chunk[..600]).await.unwrap();
     let mut half = vec![0; 600];
@@ -63,14 +67,7 @@ async fn no_word_of_the_host_inside_a_frame_of_the_enclave() {
     assert_eq!(half, chunk[..600]);
     send.write_all(&frame(Kind::Watch, &[])).await.unwrap();
     let cut = recv.read_to_end(1000).await;
-    let code = error_code(HostCode::NotAllowed);
-    assert!(
-        matches!(
-            &cut,
-            Err(quinn::ReadToEndError::Read(quinn::ReadError::Reset(reset))) if *reset == code
-        ),
-        "{cut:?}"
-    );
+    assert!(was_reset(&cut, error_code(HostCode::NotAllowed)), "{cut:?}");
 }
 
 #[tokio::test]
@@ -118,22 +115,18 @@ async fn streams_beyond_a_peers_limit_are_told_so() {
     );
     let mut open = Vec::new();
     for connection in [&one, &two] {
-        let (mut send, recv) = connection.open_bi().await.unwrap();
-        send.write_all(&frame(Kind::Hello, b"")).await.unwrap();
+        let (send, recv) = greeted(connection).await;
         open.push((send, recv, rig.dialled().await));
     }
-    let (mut send, mut recv) = one.open_bi().await.unwrap();
-    send.write_all(&frame(Kind::Hello, b"")).await.unwrap();
+    let (_send, mut recv) = greeted(&one).await;
     assert_eq!(host_says(&mut recv).await, HostCode::Limit);
     // Another key is not affected, and an ended stream makes room.
     let other = rig.connect_anew().await;
-    let (mut send, _recv) = other.open_bi().await.unwrap();
-    send.write_all(&frame(Kind::Hello, b"")).await.unwrap();
+    let (_send, _recv) = greeted(&other).await;
     drop(rig.dialled().await);
     open.clear();
     eventually("streams end", || rig.metrics.streams.value() == 0).await;
-    let (mut send, _recv) = two.open_bi().await.unwrap();
-    send.write_all(&frame(Kind::Hello, b"again")).await.unwrap();
+    let (_send, _recv) = opened(&two, &frame(Kind::Hello, b"again")).await;
     assert_eq!(read_frame(&mut rig.dialled().await).await.1, b"again");
 }
 
@@ -141,11 +134,9 @@ async fn streams_beyond_a_peers_limit_are_told_so() {
 async fn streams_beyond_the_hosts_limit_are_told_to_come_back() {
     let rig = Rig::start(|config| config.limits.streams = 1);
     let (one, two) = (rig.connect_anew().await, rig.connect_anew().await);
-    let (mut send, _recv) = one.open_bi().await.unwrap();
-    send.write_all(&frame(Kind::Hello, b"")).await.unwrap();
+    let (_send, _recv) = greeted(&one).await;
     let _enclave = rig.dialled().await;
-    let (mut send, mut recv) = two.open_bi().await.unwrap();
-    send.write_all(&frame(Kind::Hello, b"")).await.unwrap();
+    let (_send, mut recv) = greeted(&two).await;
     assert_eq!(host_says(&mut recv).await, HostCode::Busy);
 }
 
@@ -183,8 +174,7 @@ async fn a_missing_enclave_is_said() {
     let mut rig = Rig::start(|_| {});
     rig.enclave = None;
     let connection = rig.connect_anew().await;
-    let (mut send, mut recv) = connection.open_bi().await.unwrap();
-    send.write_all(&frame(Kind::Hello, b"")).await.unwrap();
+    let (_send, mut recv) = greeted(&connection).await;
     assert_eq!(host_says(&mut recv).await, HostCode::EnclaveDown);
     assert_eq!(rig.metrics.refusals(HostCode::EnclaveDown), 1);
 }
@@ -193,8 +183,7 @@ async fn a_missing_enclave_is_said() {
 async fn an_enclave_that_closes_without_a_word_is_down() {
     let rig = Rig::start(|_| {});
     let connection = rig.connect_anew().await;
-    let (mut send, mut recv) = connection.open_bi().await.unwrap();
-    send.write_all(&frame(Kind::Hello, b"")).await.unwrap();
+    let (_send, mut recv) = greeted(&connection).await;
     drop(rig.dialled().await);
     assert_eq!(host_says(&mut recv).await, HostCode::EnclaveDown);
 }
@@ -222,10 +211,11 @@ async fn a_stream_that_dawdles_before_its_first_frame_is_closed() {
 #[tokio::test]
 async fn a_later_frame_that_dawdles_is_closed() {
     let rig = Rig::start(|config| config.timeouts.frame = Duration::from_millis(200));
-    let connection = rig.connect_anew().await;
-    let (mut send, mut recv) = connection.open_bi().await.unwrap();
-    send.write_all(&frame(Kind::Hello, b"")).await.unwrap();
-    let mut enclave = rig.dialled().await;
+    let Session {
+        mut send,
+        mut recv,
+        mut enclave,
+    } = rig.session().await;
     read_frame(&mut enclave).await;
     // Between frames there is time.
     tokio::time::sleep(Duration::from_millis(400)).await;
@@ -257,10 +247,11 @@ async fn a_silent_session_is_closed() {
 #[tokio::test]
 async fn a_requester_that_takes_nothing_is_cut_off() {
     let rig = Rig::start(|config| config.timeouts.stall = Duration::from_millis(300));
-    let connection = rig.connect_anew().await;
-    let (mut send, mut recv) = connection.open_bi().await.unwrap();
-    send.write_all(&frame(Kind::Hello, b"")).await.unwrap();
-    let mut enclave = rig.dialled().await;
+    let Session {
+        send: _send,
+        mut recv,
+        mut enclave,
+    } = rig.session().await;
     let chunk = frame(Kind::Chunk, &vec![1; Kind::Chunk.max_len()]);
     let flood = async { while enclave.write_all(&chunk).await.is_ok() {} };
     // Ends because the agent closes its side; with no end this would run for ever.
@@ -282,9 +273,92 @@ async fn an_unused_connection_is_closed() {
     let closed = tokio::time::timeout(PATIENCE, connection.closed())
         .await
         .unwrap();
-    let code = error_code(HostCode::Idle);
     assert!(
-        matches!(&closed, quinn::ConnectionError::ApplicationClosed(close) if close.error_code == code),
+        was_closed(&closed, error_code(HostCode::Idle)),
         "{closed:?}"
     );
+}
+
+#[tokio::test]
+async fn a_challenge_without_a_requesters_part_is_the_hosts_alone() {
+    let rig = Rig::start(|_| {});
+    let connection = rig.connect_anew().await;
+    let own = Some(Nonce::from_bytes([2; 32]));
+    // With it, another node could attest with this node's enclave.
+    let cut = challenge(own);
+    let damaged = frame(Kind::Challenge, &cut[HEADER_LEN..cut.len() - 1]);
+    for refused in [challenge(None), damaged, frame(Kind::Challenge, b"")] {
+        let (_send, mut recv) = opened(&connection, &refused).await;
+        assert_eq!(host_says(&mut recv).await, HostCode::NotAllowed);
+    }
+    // Nor later in a session.
+    let (mut send, mut recv) = greeted(&connection).await;
+    let mut enclave = rig.dialled().await;
+    send.write_all(&challenge(None)).await.unwrap();
+    assert_eq!(host_says(&mut recv).await, HostCode::NotAllowed);
+    assert_eq!(read_all(&mut enclave).await, frame(Kind::Hello, b""));
+
+    let (_send, _recv) = opened(&connection, &challenge(own)).await;
+    let (kind, payload) = read_frame(&mut rig.dialled().await).await;
+    assert_eq!(frame(kind, &payload), challenge(own));
+}
+
+#[tokio::test]
+async fn a_challenge_that_comes_in_pieces_passes_whole_or_runs_out_of_time() {
+    let rig = Rig::start(|config| config.timeouts.frame = Duration::from_millis(300));
+    let Session {
+        mut send,
+        mut recv,
+        mut enclave,
+    } = rig.session().await;
+    read_frame(&mut enclave).await;
+    let whole = challenge(Some(Nonce::from_bytes([2; 32])));
+    for piece in whole.chunks(30) {
+        send.write_all(piece).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(read_frame(&mut enclave).await.0, Kind::Challenge);
+    send.write_all(&whole[..50]).await.unwrap();
+    assert_eq!(host_says(&mut recv).await, HostCode::Idle);
+    assert!(read_all(&mut enclave).await.is_empty());
+}
+
+#[tokio::test]
+async fn challenges_beyond_a_peers_rate_are_told_when_to_come_back() {
+    let rig = Rig::start(|config| {
+        config.limits.challenges_per_minute_per_peer = 2;
+        config.limits.challenges_per_minute_per_address = 3;
+    });
+    let key = NodeKey::generate().unwrap();
+    let own = challenge(Some(Nonce::from_bytes([2; 32])));
+    // The rate is the key's, however many connections it has, and one stream can use it up.
+    let one = rig.connect(&key).await.unwrap();
+    let (_send, mut recv) = opened(&one, &[&own[..], &own, &own].concat()).await;
+    let mut enclave = rig.dialled().await;
+    assert_eq!(read_all(&mut enclave).await, [&own[..], &own].concat());
+    assert_eq!(host_said(&mut recv).await.code, HostCode::Limit);
+    let two = rig.connect(&key).await.unwrap();
+    let (_send, mut recv) = opened(&two, &own).await;
+    let said = host_said(&mut recv).await;
+    assert_eq!(said.code, HostCode::Limit);
+    let wait = said.retry_after_ms.unwrap();
+    assert!((5_000..=30_001).contains(&wait), "{wait}");
+    assert_eq!(rig.metrics.refusals(HostCode::Limit), 2);
+
+    // Everything else of the peer goes on, and another key has a rate of its own, until the
+    // address has had its share.
+    drop(greeted(&two).await);
+    drop(rig.dialled().await);
+    let other = rig.connect_anew().await;
+    let (_send, _recv) = opened(&other, &own).await;
+    assert_eq!(
+        read_frame(&mut rig.dialled().await).await.0,
+        Kind::Challenge
+    );
+    let third = rig.connect_anew().await;
+    let (_send, mut recv) = opened(&third, &own).await;
+    assert_eq!(host_says(&mut recv).await, HostCode::Limit);
+    let dialled = rig.enclave.as_ref().unwrap().accept();
+    let dialled = tokio::time::timeout(Duration::from_millis(50), dialled).await;
+    assert!(dialled.is_err(), "the enclave was bothered");
 }

@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use duckblind_protocol::frames::{HostCode, Kind, frame};
+use duckblind_protocol::ids::Nonce;
 use tokio::io::AsyncWriteExt as _;
 
-use super::rig::{Rig, eventually, host_says, read_all, read_frame};
+use super::rig::{
+    Rig, Session, challenge, eventually, greeted, host_says, opened, read_all, read_frame,
+    was_closed, was_reset,
+};
 use crate::says::error_code;
 
 #[tokio::test]
@@ -15,7 +19,7 @@ async fn frames_pass_unchanged_in_both_directions() {
     let (mut send, mut recv) = connection.open_bi().await.unwrap();
     let job = [
         frame(Kind::Hello, b"hello"),
-        frame(Kind::Challenge, b"prove it"),
+        challenge(Some(Nonce::from_bytes([2; 32]))),
         frame(Kind::Job, &vec![0xa5; Kind::Job.max_len()]),
         frame(Kind::Control, &[]),
     ]
@@ -58,11 +62,9 @@ async fn frames_pass_unchanged_in_both_directions() {
 async fn every_stream_gets_its_own_connection() {
     let rig = Rig::start(|_| {});
     let connection = rig.connect_anew().await;
-    let (mut one, mut from_one) = connection.open_bi().await.unwrap();
-    one.write_all(&frame(Kind::Hello, b"1")).await.unwrap();
+    let (_one, mut from_one) = opened(&connection, &frame(Kind::Hello, b"1")).await;
     let mut first = rig.dialled().await;
-    let (mut two, mut from_two) = connection.open_bi().await.unwrap();
-    two.write_all(&frame(Kind::Hello, b"2")).await.unwrap();
+    let (_two, mut from_two) = opened(&connection, &frame(Kind::Hello, b"2")).await;
     let mut second = rig.dialled().await;
     assert_eq!(read_frame(&mut second).await.1, b"2");
     assert_eq!(read_frame(&mut first).await.1, b"1");
@@ -81,10 +83,11 @@ async fn every_stream_gets_its_own_connection() {
 #[tokio::test]
 async fn usage_stays_with_the_host() {
     let rig = Rig::start(|_| {});
-    let connection = rig.connect_anew().await;
-    let (mut send, mut recv) = connection.open_bi().await.unwrap();
-    send.write_all(&frame(Kind::Hello, b"")).await.unwrap();
-    let mut enclave = rig.dialled().await;
+    let Session {
+        send: _send,
+        mut recv,
+        mut enclave,
+    } = rig.session().await;
     let answer = [
         frame(Kind::Status, b"receipt"),
         frame(Kind::Usage, b"what it cost"),
@@ -107,8 +110,7 @@ async fn usage_stays_with_the_host() {
 async fn usage_is_kept_although_the_requester_has_gone() {
     let rig = Rig::start(|_| {});
     let connection = rig.connect_anew().await;
-    let (mut send, _recv) = connection.open_bi().await.unwrap();
-    send.write_all(&frame(Kind::Hello, b"")).await.unwrap();
+    let (_send, _recv) = greeted(&connection).await;
     let mut enclave = rig.dialled().await;
     read_frame(&mut enclave).await;
     connection.close(0_u32.into(), b"gone");
@@ -129,20 +131,17 @@ async fn usage_is_kept_although_the_requester_has_gone() {
 #[tokio::test]
 async fn half_a_frame_from_the_enclave_ends_in_a_reset() {
     let rig = Rig::start(|_| {});
-    let connection = rig.connect_anew().await;
-    let (mut send, mut recv) = connection.open_bi().await.unwrap();
-    send.write_all(&frame(Kind::Hello, b"")).await.unwrap();
-    let mut enclave = rig.dialled().await;
+    let Session {
+        send: _send,
+        mut recv,
+        mut enclave,
+    } = rig.session().await;
     let chunk = frame(Kind::Chunk, &[7; 1000]);
     enclave.write_all(&chunk[..500]).await.unwrap();
     drop(enclave);
     let cut = recv.read_to_end(10_000).await;
-    let code = error_code(HostCode::EnclaveDown);
     assert!(
-        matches!(
-            &cut,
-            Err(quinn::ReadToEndError::Read(quinn::ReadError::Reset(reset))) if *reset == code
-        ),
+        was_reset(&cut, error_code(HostCode::EnclaveDown)),
         "{cut:?}"
     );
 }
@@ -152,8 +151,7 @@ async fn a_frame_that_no_enclave_sends_is_not_passed_on() {
     let rig = Rig::start(|_| {});
     let connection = rig.connect_anew().await;
     for kind in [Kind::HostSays, Kind::Epoch, Kind::Job] {
-        let (mut send, mut recv) = connection.open_bi().await.unwrap();
-        send.write_all(&frame(Kind::Hello, b"")).await.unwrap();
+        let (_send, mut recv) = greeted(&connection).await;
         let mut enclave = rig.dialled().await;
         enclave.write_all(&frame(kind, b"")).await.unwrap();
         assert_eq!(
@@ -168,12 +166,10 @@ async fn a_frame_that_no_enclave_sends_is_not_passed_on() {
 async fn draining_lets_open_streams_end() {
     let rig = Rig::start(|_| {});
     let connection = rig.connect_anew().await;
-    let (mut send, mut recv) = connection.open_bi().await.unwrap();
-    send.write_all(&frame(Kind::Hello, b"")).await.unwrap();
+    let (_send, mut recv) = greeted(&connection).await;
     let mut enclave = rig.dialled().await;
     rig.stop.send(true).unwrap();
-    let (mut late, mut to_late) = connection.open_bi().await.unwrap();
-    late.write_all(&frame(Kind::Hello, b"")).await.unwrap();
+    let (_late, mut to_late) = greeted(&connection).await;
     assert_eq!(host_says(&mut to_late).await, HostCode::Draining);
     assert!(
         rig.connect(&crate::node_key::NodeKey::generate().unwrap())
@@ -196,8 +192,7 @@ async fn draining_lets_open_streams_end() {
 async fn draining_has_an_end() {
     let rig = Rig::start(|config| config.timeouts.drain = Duration::from_millis(100));
     let connection = rig.connect_anew().await;
-    let (mut send, _recv) = connection.open_bi().await.unwrap();
-    send.write_all(&frame(Kind::Hello, b"")).await.unwrap();
+    let (_send, _recv) = greeted(&connection).await;
     let _enclave = rig.dialled().await;
     rig.stop.send(true).unwrap();
     tokio::time::timeout(super::rig::PATIENCE, rig.front)
@@ -205,9 +200,8 @@ async fn draining_has_an_end() {
         .unwrap()
         .unwrap();
     let closed = connection.closed().await;
-    let code = error_code(HostCode::Draining);
     assert!(
-        matches!(&closed, quinn::ConnectionError::ApplicationClosed(close) if close.error_code == code),
+        was_closed(&closed, error_code(HostCode::Draining)),
         "{closed:?}"
     );
 }

@@ -4,10 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use duckblind_protocol::frames::{HEADER_LEN, Header, HostCode, HostSays, Kind};
-use duckblind_protocol::ids::PublicKey;
+use duckblind_protocol::frames::{
+    ChallengeRequest, HEADER_LEN, Header, HostCode, HostSays, Kind, frame,
+};
+use duckblind_protocol::handshake::VERSION;
+use duckblind_protocol::ids::{Digest, Nonce, PublicKey};
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{Connection, ConnectionError, Endpoint, RecvStream};
+use quinn::{
+    Connection, ConnectionError, Endpoint, ReadError, ReadToEndError, RecvStream, SendStream,
+    VarInt,
+};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs;
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
@@ -18,6 +24,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::challenge_rate::ChallengeRate;
 use crate::config::Config;
 use crate::enclave_link::EnclaveLink;
 use crate::front::Front;
@@ -64,6 +71,10 @@ impl Rig {
         let relay = Relay {
             link: EnclaveLink::new(config.enclave.clone(), config.timeouts.enclave_connect),
             timeouts: config.timeouts,
+            challenges: ChallengeRate::new(
+                config.limits.challenges_per_minute_per_peer,
+                config.limits.challenges_per_minute_per_address,
+            ),
             metrics: Arc::clone(&metrics),
             usage: Some(Arc::new(usage)),
         };
@@ -105,6 +116,46 @@ impl Rig {
             .unwrap()
             .0
     }
+
+    /// A new peer's greeted stream, and what the enclave sees of it: nothing yet but the greeting.
+    pub(super) async fn session(&self) -> Session {
+        let (send, recv) = greeted(&self.connect_anew().await).await;
+        Session {
+            send,
+            recv,
+            enclave: self.dialled().await,
+        }
+    }
+}
+
+/// A stream on its way to the enclave. The peer's connection lives as long as its halves.
+pub(super) struct Session {
+    pub(super) send: SendStream,
+    pub(super) recv: RecvStream,
+    pub(super) enclave: UnixStream,
+}
+
+/// A new stream with this as its beginning.
+pub(super) async fn opened(connection: &Connection, bytes: &[u8]) -> (SendStream, RecvStream) {
+    let (mut send, recv) = connection.open_bi().await.unwrap();
+    send.write_all(bytes).await.unwrap();
+    (send, recv)
+}
+
+/// A new stream that begins as most do.
+pub(super) async fn greeted(connection: &Connection) -> (SendStream, RecvStream) {
+    opened(connection, &frame(Kind::Hello, b"")).await
+}
+
+/// A challenge of a requester, or with no nonce of its own one like the host's.
+pub(super) fn challenge(own: Option<Nonce>) -> Vec<u8> {
+    let request = ChallengeRequest {
+        v: VERSION,
+        verifier_nonce: Nonce::from_bytes([1; 32]),
+        requester_nonce: own,
+        audience: Digest::of(b"audience"),
+    };
+    frame(Kind::Challenge, &request.encode())
 }
 
 fn client_config(key: &NodeKey, host: PublicKey) -> quinn::ClientConfig {
@@ -187,10 +238,25 @@ pub(super) async fn read_all(from: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
 
 /// Expects the host's word, and nothing after it.
 pub(super) async fn host_says(from: &mut RecvStream) -> HostCode {
+    host_said(from).await.code
+}
+
+/// Likewise, the whole message.
+pub(super) async fn host_said(from: &mut RecvStream) -> HostSays {
     let (kind, payload) = read_frame(from).await;
     assert_eq!(kind, Kind::HostSays);
     assert!(read_all(from).await.is_empty());
-    HostSays::decode(&payload).unwrap().code
+    HostSays::decode(&payload).unwrap()
+}
+
+/// Whether the stream was reset with this code.
+pub(super) fn was_reset(cut: &Result<Vec<u8>, ReadToEndError>, code: VarInt) -> bool {
+    matches!(cut, Err(ReadToEndError::Read(ReadError::Reset(reset))) if *reset == code)
+}
+
+/// Whether the peer was told this code when its connection was closed.
+pub(super) fn was_closed(closed: &ConnectionError, code: VarInt) -> bool {
+    matches!(closed, ConnectionError::ApplicationClosed(close) if close.error_code == code)
 }
 
 /// Waits until `done` is true.

@@ -37,7 +37,8 @@ pub(super) async fn appraise(
     Ok(axum::Json(judged.reply()))
 }
 
-/// Takes the challenge and appraises; gives the evidence back with the result.
+/// Takes the challenge, which must be `node`'s or a requester's, and appraises; gives the evidence
+/// back with the result.
 pub(super) async fn judge(
     state: &Arc<state::State>,
     challenge: ChallengeId,
@@ -56,7 +57,7 @@ pub(super) async fn judge(
         })?
         .map_err(|_| ApiError::Busy)?;
     let now = state.clock.now();
-    let taken = state.store.take_challenge(challenge, now).await?;
+    let taken = state.store.take_challenge(challenge, node, now).await?;
     let reject = |kind| {
         state
             .metrics

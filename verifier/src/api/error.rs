@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use duckblind_protocol::coded::{Coded, Exit};
 use duckblind_protocol::http::{ErrorBody, ErrorDetail};
-use duckblind_protocol::ids::RandomError;
+use duckblind_protocol::ids::{NodeId, RandomError};
 
 use crate::store::StoreError;
 
@@ -53,6 +53,9 @@ pub enum ApiError {
     /// Enrolment needs a token or a place on the list.
     #[error("this node may not enrol")]
     EnrolmentRefused,
+    /// Another node has a live result of the same enclave instance.
+    #[error("node {0} has a result of this enclave instance")]
+    InstanceHeld(NodeId),
     /// The address that a node gives is none.
     #[error("the node's address is not host:port")]
     Address,
@@ -95,7 +98,9 @@ impl ApiError {
             | Self::EvidenceEncoding
             | Self::Address => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::ChallengeUnknown | Self::Commitment(_) => StatusCode::CONFLICT,
+            Self::ChallengeUnknown | Self::Commitment(_) | Self::InstanceHeld(_) => {
+                StatusCode::CONFLICT
+            }
             Self::Unsigned(_) | Self::BadSignature | Self::NonceUnknown => StatusCode::UNAUTHORIZED,
             Self::EnrolmentRefused => StatusCode::FORBIDDEN,
             Self::NodeUnknown | Self::NotAttested | Self::NoSuchPath => StatusCode::NOT_FOUND,
@@ -132,6 +137,7 @@ impl Coded for ApiError {
             Self::MethodNotAllowed => "DB-VER-048",
             Self::Store(_) => "DB-VER-049",
             Self::Internal(_) => "DB-VER-050",
+            Self::InstanceHeld(_) => "DB-VER-051",
         }
     }
 
@@ -152,7 +158,12 @@ impl Coded for ApiError {
                 Self::Body(_) | Self::NoSuchPath | Self::MethodNotAllowed => {
                     "/openapi.json says what each path takes"
                 }
-                Self::ChallengeUnknown => "challenges live for 120 s and answer one appraisal",
+                Self::ChallengeUnknown => {
+                    "challenges live for 120 s, answer one appraisal, and a node's only its own"
+                }
+                Self::InstanceHeld(_) => {
+                    "an enclave instance is one node's: the other must leave, or its result end"
+                }
                 Self::Commitment(_) => {
                     "send the nonce whose commitment opened the challenge, or neither"
                 }

@@ -50,6 +50,7 @@ pub fn router(state: Arc<State>) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY));
     let small = OpenApiRouter::new()
         .routes(routes!(challenges::challenge))
+        .routes(routes!(challenges::node_challenge))
         .routes(routes!(challenges::server_nonce))
         .routes(routes!(nodes::enrol, nodes::list))
         .routes(routes!(nodes::heartbeat))

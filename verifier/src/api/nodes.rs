@@ -18,8 +18,9 @@ use serde::Deserialize;
 use super::error::ApiError;
 use super::signed::Claimed;
 use super::{appraisals, extract, schema};
+use crate::metrics::Counter;
 use crate::state;
-use crate::store::attestations::{Attestation, Sighting};
+use crate::store::attestations::{Attestation, INSTANCE_HELD, Noted};
 use crate::store::nodes::{Attested, ListedNode, NewNode};
 
 /// Longest address of a node: a DNS name, a colon and a port.
@@ -140,8 +141,10 @@ pub(super) async fn leave(
     Ok(Json(serde_json::json!({})))
 }
 
-/// Takes the node's evidence, appraises it and keeps both for requesters. Signed by the node's
-/// key. Refused evidence too is answered by 200, with a signed result that says so.
+/// Takes the node's evidence in answer to the node's own challenge, appraises it and keeps both for
+/// requesters. Signed by the node's key. Refused evidence too is answered by 200, with a signed
+/// result that says so; an earlier good result of the node stays until its end. Evidence of an
+/// instance of which another node has a live result is refused by 409.
 #[utoipa::path(
     post, path = "/v1/nodes/{id}/attestation", tag = "nodes",
     params(("id" = String, Path, description = "Node id, hex"), schema::SignedHeaders),
@@ -175,21 +178,31 @@ pub(super) async fn post_attestation(
             verdict: reply.verdict.clone(),
             sim: judged.sim(),
         },
-        sightings: judged.sightings(),
-        known: judged.known(),
+        shown: judged.shown(),
     };
-    if !state.store.attest(node, kept, state.clock.now()).await? {
-        return Err(ApiError::NodeUnknown);
-    }
+    let noted = state.store.attest(node, kept, state.clock.now()).await?;
     let shared = state.store.shared(node).await?;
     if !shared.is_empty() {
-        let flags: Vec<_> = shared.into_iter().map(Sighting::flag).collect();
-        tracing::warn!(%node, flags = flags.join(","), "node flagged");
+        let flags: Vec<_> = shared.iter().map(ToString::to_string).collect();
+        tracing::warn!(%node, flags = flags.join(", "), "node flagged");
     }
-    Ok(Json(reply))
+    match noted {
+        Noted::Stored => Ok(Json(reply)),
+        Noted::EarlierStays => {
+            tracing::warn!(%node, "refused; the earlier result stays until its end");
+            Ok(Json(reply))
+        }
+        Noted::HeldBy(holder) => {
+            state
+                .metrics
+                .count(Counter::TurnedAway, [("cause", INSTANCE_HELD)]);
+            Err(ApiError::InstanceHeld(holder))
+        }
+        Noted::NotEnrolled => Err(ApiError::NodeUnknown),
+    }
 }
 
-/// The node's last evidence and signed result, for a requester to appraise itself.
+/// The node's evidence and signed result, the last good one until its end, for a requester to appraise itself.
 #[utoipa::path(
     get, path = "/v1/nodes/{id}/attestation", tag = "nodes",
     params(("id" = String, Path, description = "Node id, hex")),
@@ -217,7 +230,7 @@ pub(super) async fn get_attestation(
     }))
 }
 
-fn node_id(text: &str) -> Result<NodeId, ApiError> {
+pub(super) fn node_id(text: &str) -> Result<NodeId, ApiError> {
     text.parse().map_err(|_| ApiError::Parameter("the node id"))
 }
 
@@ -237,9 +250,10 @@ fn info(node: ListedNode, now: UnixTime) -> NodeInfo {
         verdict: node.attested.map(|attested| attested.verdict),
         last_seen_s: u64::try_from(now.0.saturating_sub(node.seen.0)).unwrap_or(0),
         flags: node
-            .shared
+            .refused
+            .map(|why| format!("last-attestation-refused {why}"))
             .into_iter()
-            .map(|shared| shared.flag().to_owned())
+            .chain(node.shared.iter().map(ToString::to_string))
             .collect(),
     }
 }

@@ -131,13 +131,14 @@ pub struct NodeInfo {
     pub class: Class,
     /// Unix seconds at which its result ends.
     pub attested_until: Option<i64>,
-    /// Verdict of its newest result.
+    /// Verdict of its result: the last good one until its end, then the newest.
     pub verdict: Option<String>,
     /// Whether its platform is a simulated one.
     pub sim: bool,
     /// Seconds since it was last heard of.
     pub last_seen_s: u64,
-    /// `chip-under-two-nodes`, `instance-under-two-nodes`.
+    /// `last-attestation-refused CODES`, `chip-under-two-nodes first=NODE also=NODE`,
+    /// `instance-under-two-nodes first=NODE also=NODE`.
     pub flags: Vec<String>,
 }
 
@@ -148,7 +149,7 @@ pub struct NodeList {
     pub nodes: Vec<NodeInfo>,
 }
 
-/// A node's newest evidence and result.
+/// A node's evidence and result: the last good ones until their end, then the newest.
 #[derive(ToSchema)]
 pub struct NodeAttestation {
     /// The node.

@@ -1,39 +1,18 @@
-//! What nodes attested last, and which chips and instances were seen under which node.
+//! What nodes attested last. A good result stays until its end; what failed since then is noted
+//! beside it. One enclave instance has one node with a live result.
 
 use duckblind_protocol::ids::{Digest, NodeId, UnixTime};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::instances::{self, Known};
 use super::nodes::Attested;
+use super::sightings::{self, Shared, Sighting};
 use super::{Store, StoreError};
 
-/// A thing that belongs to one node only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sighting {
-    /// A processor.
-    Chip,
-    /// One boot of an enclave.
-    Instance,
-}
+/// Why a node has no result of an instance that another node holds, beside the appraisal's codes.
+pub const INSTANCE_HELD: &str = "instance-held";
 
-impl Sighting {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Chip => "chip",
-            Self::Instance => "instance",
-        }
-    }
-
-    /// The flag that a node carries when it shares this with another.
-    pub const fn flag(self) -> &'static str {
-        match self {
-            Self::Chip => "chip-under-two-nodes",
-            Self::Instance => "instance-under-two-nodes",
-        }
-    }
-}
-
-/// One attestation of a node, to keep until the next.
+/// One attestation of a node.
 #[derive(Clone, Debug)]
 pub struct Attestation {
     /// The evidence as it came.
@@ -44,58 +23,62 @@ pub struct Attestation {
     pub ear_cose: Vec<u8>,
     /// The outcome, for lists.
     pub outcome: Attested,
-    /// What accepted evidence showed: digests of chip and instance id. Refused evidence proves
-    /// nothing and is no sighting.
-    pub sightings: Vec<(Sighting, Digest)>,
+    /// What the evidence showed, or the codes of why it was refused.
+    pub shown: Result<Shown, String>,
+}
+
+/// What accepted evidence showed. Refused evidence proves nothing and shows nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown {
+    /// Digest of the chip's id.
+    pub chip: Digest,
+    /// Digest of the instance's id.
+    pub instance: Digest,
     /// What later evidence of the same instance must repeat.
-    pub known: Option<Known>,
+    pub known: Known,
+}
+
+/// What became of an attestation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// It is the node's result now.
+    Stored,
+    /// It is a refusal, and the node's earlier good result is not over yet.
+    EarlierStays,
+    /// Another node has a live result of the same instance: this one gets none.
+    HeldBy(NodeId),
+    /// The node is not enrolled.
+    NotEnrolled,
 }
 
 impl Store {
-    /// Replaces a node's attestation; it also shows that the node lives. `false`: not enrolled.
+    /// Notes a node's attestation; it also shows that the node lives.
     pub async fn attest(
         &self,
         node: NodeId,
         attestation: Attestation,
         now: UnixTime,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Noted, StoreError> {
         self.transaction(move |db| {
-            let enrolled = db
-                .prepare_cached("UPDATE nodes SET seen = ?2 WHERE id = ?1")?
-                .execute(params![node.as_bytes(), now.0])?;
-            if enrolled != 1 {
-                return Ok(false);
+            let refused = attestation.shown.as_ref().err();
+            if !last_refusal(db, node, refused.map(String::as_str), now)? {
+                return Ok(Noted::NotEnrolled);
             }
-            db.prepare_cached(
-                "INSERT OR REPLACE INTO attestations
-                     (node, evidence, ear_jwt, ear_cose, verdict, sim, until)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?
-            .execute(params![
-                node.as_bytes(),
-                attestation.evidence,
-                attestation.ear_jwt,
-                attestation.ear_cose,
-                attestation.outcome.verdict,
-                attestation.outcome.sim,
-                attestation.outcome.until.0,
-            ])?;
-            for (kind, value) in &attestation.sightings {
-                db.prepare_cached(
-                    "INSERT OR REPLACE INTO sightings (kind, value, node, seen)
-                     VALUES (?1, ?2, ?3, ?4)",
-                )?
-                .execute(params![
-                    kind.as_str(),
-                    value.as_bytes(),
-                    node.as_bytes(),
-                    now.0
-                ])?;
+            match &attestation.shown {
+                Ok(shown) => {
+                    sightings::note(db, Sighting::Chip, &shown.chip, node, now)?;
+                    sightings::note(db, Sighting::Instance, &shown.instance, node, now)?;
+                    if let Some(holder) = holder(db, &shown.instance, node, now)? {
+                        last_refusal(db, node, Some(INSTANCE_HELD), now)?;
+                        return Ok(Noted::HeldBy(holder));
+                    }
+                    instances::note(db, &shown.known, now)?;
+                }
+                Err(_) if has_good(db, node, now)? => return Ok(Noted::EarlierStays),
+                Err(_) => {}
             }
-            if let Some(known) = &attestation.known {
-                instances::note(db, known, now)?;
-            }
-            Ok(true)
+            keep(db, node, &attestation)?;
+            Ok(Noted::Stored)
         })
         .await
     }
@@ -119,39 +102,85 @@ impl Store {
     }
 
     /// What a node shares with other nodes.
-    pub async fn shared(&self, node: NodeId) -> Result<Vec<Sighting>, StoreError> {
-        self.read(move |db| shared(db, node)).await
+    pub async fn shared(&self, node: NodeId) -> Result<Vec<Shared>, StoreError> {
+        self.read(move |db| sightings::shared(db, node)).await
     }
 }
 
-/// What `node` shares with other nodes, those that have left included.
-pub(super) fn shared(db: &Connection, node: NodeId) -> Result<Vec<Sighting>, StoreError> {
-    let mut found = Vec::new();
-    for kind in [Sighting::Chip, Sighting::Instance] {
-        let is_shared: bool = db
-            .prepare_cached(
-                "SELECT EXISTS (
-                    SELECT 1 FROM sightings mine JOIN sightings other
-                        ON other.kind = mine.kind AND other.value = mine.value
-                    WHERE mine.node = ?1 AND mine.kind = ?2 AND other.node <> ?1)",
-            )?
-            .query_row(params![node.as_bytes(), kind.as_str()], |row| row.get(0))?;
-        if is_shared {
-            found.push(kind);
-        }
-    }
-    Ok(found)
+/// Notes that the node lives, and why its newest attestation was refused. `false`: not enrolled.
+fn last_refusal(
+    db: &Connection,
+    node: NodeId,
+    why: Option<&str>,
+    now: UnixTime,
+) -> Result<bool, StoreError> {
+    let rows = db
+        .prepare_cached("UPDATE nodes SET seen = ?2, refused = ?3 WHERE id = ?1")?
+        .execute(params![node.as_bytes(), now.0, why])?;
+    Ok(rows == 1)
+}
+
+/// The other node that has a live good result of this instance.
+fn holder(
+    db: &Connection,
+    instance: &Digest,
+    node: NodeId,
+    now: UnixTime,
+) -> Result<Option<NodeId>, StoreError> {
+    Ok(db
+        .prepare_cached(
+            "SELECT node FROM attestations WHERE instance = ?1 AND node <> ?2 AND until > ?3",
+        )?
+        .query_row(
+            params![instance.as_bytes(), node.as_bytes(), now.0],
+            |row| row.get(0),
+        )
+        .optional()?
+        .map(NodeId::from_bytes))
+}
+
+/// Whether the node has a good result that is not over yet.
+fn has_good(db: &Connection, node: NodeId, now: UnixTime) -> Result<bool, StoreError> {
+    Ok(db
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM attestations
+                 WHERE node = ?1 AND instance IS NOT NULL AND until > ?2)",
+        )?
+        .query_row(params![node.as_bytes(), now.0], |row| row.get(0))?)
+}
+
+/// Replaces the node's result.
+fn keep(db: &Connection, node: NodeId, attestation: &Attestation) -> Result<(), StoreError> {
+    let instance = attestation.shown.as_ref().ok().map(|shown| shown.instance);
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO attestations
+             (node, evidence, ear_jwt, ear_cose, verdict, sim, until, instance)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        node.as_bytes(),
+        attestation.evidence,
+        attestation.ear_jwt,
+        attestation.ear_cose,
+        attestation.outcome.verdict,
+        attestation.outcome.sim,
+        attestation.outcome.until.0,
+        instance.map(|instance| *instance.as_bytes()),
+    ])?;
+    Ok(())
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::instances::Earlier;
     use super::super::nodes::NewNode;
     use super::*;
-    use duckblind_protocol::ids::PublicKey;
+    use duckblind_protocol::ids::{InstanceId, PublicKey};
     use duckblind_protocol::order::Class;
 
     const NOW: UnixTime = UnixTime(1_800_000_000);
+    const END: UnixTime = UnixTime(NOW.0 + 600);
 
     async fn enrolled(store: &Store, byte: u8) -> NodeId {
         let key = PublicKey::from_bytes([byte; 32]);
@@ -164,58 +193,139 @@ mod tests {
         NodeId::of_key(&key)
     }
 
-    fn attestation(sightings: &[(Sighting, u8)]) -> Attestation {
+    fn attestation(verdict: &str, shown: Result<Shown, String>) -> Attestation {
         Attestation {
             evidence: b"evidence".to_vec(),
-            ear_jwt: "jwt".into(),
+            ear_jwt: verdict.into(),
             ear_cose: b"cose".to_vec(),
             outcome: Attested {
-                until: NOW,
-                verdict: "affirming".into(),
+                until: END,
+                verdict: verdict.into(),
                 sim: true,
             },
-            sightings: sightings
-                .iter()
-                .map(|(kind, byte)| (*kind, Digest::from_bytes([*byte; 32])))
-                .collect(),
-            known: None,
+            shown,
         }
     }
 
+    fn good(chip: u8, instance: u8) -> Attestation {
+        let shown = Shown {
+            chip: Digest::from_bytes([chip; 32]),
+            instance: Digest::from_bytes([instance; 32]),
+            known: Known {
+                instance: InstanceId::from_bytes([instance; 32]),
+                earlier: Earlier {
+                    report_id: [instance; 32],
+                    epoch: 1,
+                },
+            },
+        };
+        attestation("affirming", Ok(shown))
+    }
+
+    fn bad() -> Attestation {
+        attestation("contraindicated", Err("E_SIG,E_NONCE".into()))
+    }
+
+    /// The stored JWT, which is the verdict here, and the listed refusal.
+    async fn standing(store: &Store, node: NodeId) -> (Option<String>, Option<String>) {
+        let kept = store.attestation(node).await.unwrap();
+        let refused = store.node(node).await.unwrap().unwrap().refused;
+        (kept.map(|(_, jwt, _)| jwt), refused)
+    }
+
     #[tokio::test]
-    async fn one_chip_under_two_nodes_flags_both() {
+    async fn a_refusal_is_noted_and_a_good_result_stays_until_its_end() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("s")).unwrap();
-        let (one, two, three) = (
-            enrolled(&store, 1).await,
-            enrolled(&store, 2).await,
-            enrolled(&store, 3).await,
+        let node = enrolled(&store, 1).await;
+        let (affirming, why) = (Some("affirming".into()), Some("E_SIG,E_NONCE".into()));
+        let refusal = Some("contraindicated".into());
+
+        let attest = async |attestation, now| store.attest(node, attestation, now).await.unwrap();
+        assert_eq!(attest(bad(), NOW).await, Noted::Stored);
+        assert_eq!(standing(&store, node).await, (refusal.clone(), why.clone()));
+        assert_eq!(attest(good(1, 1), NOW).await, Noted::Stored);
+        assert_eq!(standing(&store, node).await, (affirming.clone(), None));
+
+        let last = UnixTime(END.0 - 1);
+        assert_eq!(attest(bad(), last).await, Noted::EarlierStays);
+        assert_eq!(
+            standing(&store, node).await,
+            (affirming.clone(), why.clone())
         );
-        let first = attestation(&[(Sighting::Chip, 7), (Sighting::Instance, 1)]);
-        let second = attestation(&[(Sighting::Chip, 7), (Sighting::Instance, 2)]);
-        let third = attestation(&[(Sighting::Chip, 8), (Sighting::Instance, 7)]);
-        store.attest(one, first.clone(), NOW).await.unwrap();
-        assert!(store.shared(one).await.unwrap().is_empty());
-        store.attest(one, first, NOW).await.unwrap();
-        assert!(
-            store.shared(one).await.unwrap().is_empty(),
-            "its own sightings do not count"
-        );
-        store.attest(two, second, NOW).await.unwrap();
-        store.attest(three, third, NOW).await.unwrap();
-        assert_eq!(store.shared(one).await.unwrap(), [Sighting::Chip]);
-        assert_eq!(store.shared(two).await.unwrap(), [Sighting::Chip]);
-        assert!(store.shared(three).await.unwrap().is_empty());
+        assert_eq!(attest(good(1, 1), last).await, Noted::Stored);
+        assert_eq!(standing(&store, node).await, (affirming, None));
+        assert_eq!(attest(bad(), END).await, Noted::Stored);
+        assert_eq!(standing(&store, node).await, (refusal, why));
+    }
+
+    #[tokio::test]
+    async fn an_instance_is_its_holders_until_the_result_ends_or_the_holder_leaves() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("s")).unwrap();
+        let (one, two) = (enrolled(&store, 1).await, enrolled(&store, 2).await);
+        let attest = async |node, now| store.attest(node, good(1, 7), now).await.unwrap();
+        assert_eq!(attest(one, NOW).await, Noted::Stored);
+        assert_eq!(attest(two, NOW).await, Noted::HeldBy(one));
+        assert_eq!(attest(one, NOW).await, Noted::Stored);
+        let held = Some(INSTANCE_HELD.to_owned());
+        assert_eq!(standing(&store, two).await, (None, held));
+        assert_eq!(standing(&store, one).await.1, None);
+
+        // A good result of its own stays the newcomer's.
+        store.attest(two, good(1, 8), NOW).await.unwrap();
+        assert_eq!(attest(two, NOW).await, Noted::HeldBy(one));
+        assert!(standing(&store, two).await.0.is_some());
+
+        assert_eq!(attest(two, END).await, Noted::Stored);
+        assert_eq!(attest(one, NOW).await, Noted::HeldBy(two));
+        store.leave(two).await.unwrap();
+        assert_eq!(attest(one, NOW).await, Noted::Stored);
+    }
+
+    #[tokio::test]
+    async fn what_two_nodes_share_names_both_and_the_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("s")).unwrap();
+        let mut nodes = Vec::new();
+        for byte in [3, 1, 2] {
+            nodes.push(enrolled(&store, byte).await);
+        }
+        let &[one, two, three] = nodes.as_slice() else {
+            unreachable!()
+        };
+        let shared = async |node| store.shared(node).await.unwrap();
+        let of = |sighting, also| Shared {
+            sighting,
+            first: one,
+            also,
+        };
+        store.attest(one, good(7, 1), NOW).await.unwrap();
+        store.attest(one, good(7, 1), NOW).await.unwrap();
+        assert!(shared(one).await.is_empty(), "its own do not count");
+        store.attest(two, good(7, 2), NOW).await.unwrap();
+        store.attest(three, good(8, 3), NOW).await.unwrap();
+        let chip = of(Sighting::Chip, two);
+        assert_eq!(shared(one).await, [chip]);
+        assert_eq!(shared(two).await, [chip]);
+        assert!(shared(three).await.is_empty());
+
+        // Refused, and seen all the same.
+        store.attest(three, good(7, 1), NOW).await.unwrap();
+        let both = [of(Sighting::Chip, three), of(Sighting::Instance, three)];
+        assert_eq!(shared(one).await, both);
+        assert_eq!(shared(three).await, both);
+        assert_eq!(shared(two).await, [chip]);
 
         store.leave(one).await.unwrap();
-        assert_eq!(
-            store.shared(two).await.unwrap(),
-            [Sighting::Chip],
-            "leaving hides nothing"
-        );
+        assert_eq!(shared(two).await, [chip], "leaving hides nothing");
         let listed = store.list(None, NOW).await.unwrap();
-        let two = listed.iter().find(|node| node.id == two).unwrap();
-        assert_eq!(two.shared, [Sighting::Chip]);
+        let listed = listed.iter().find(|node| node.id == two).unwrap();
+        assert_eq!(listed.shared, [chip]);
+        assert_eq!(
+            chip.to_string(),
+            format!("chip-under-two-nodes first={one} also={two}")
+        );
     }
 
     #[tokio::test]
@@ -223,13 +333,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("s")).unwrap();
         let stranger = NodeId::from_bytes([9; 32]);
-        assert!(!store.attest(stranger, attestation(&[]), NOW).await.unwrap());
+        for attestation in [good(1, 1), bad()] {
+            let noted = store.attest(stranger, attestation, NOW).await.unwrap();
+            assert_eq!(noted, Noted::NotEnrolled);
+        }
         let one = enrolled(&store, 1).await;
-        assert!(store.attest(one, attestation(&[]), NOW).await.unwrap());
+        store.attest(one, good(1, 1), NOW).await.unwrap();
+        assert!(store.shared(one).await.unwrap().is_empty());
         let (evidence, jwt, cose) = store.attestation(one).await.unwrap().unwrap();
         assert_eq!(
             (evidence.as_slice(), jwt.as_str(), cose.as_slice()),
-            (&b"evidence"[..], "jwt", &b"cose"[..])
+            (&b"evidence"[..], "affirming", &b"cose"[..])
         );
         store.leave(one).await.unwrap();
         assert!(store.attestation(one).await.unwrap().is_none());

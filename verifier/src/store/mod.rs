@@ -6,6 +6,7 @@ pub mod instances;
 pub mod nodes;
 pub mod nonces;
 mod schema;
+pub mod sightings;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;

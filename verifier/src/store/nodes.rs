@@ -4,7 +4,7 @@ use duckblind_protocol::ids::{NodeId, PublicKey, UnixTime};
 use duckblind_protocol::order::Class;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::attestations::{self, Sighting};
+use super::sightings::{self, Shared};
 use super::{Store, StoreError};
 
 /// How many nodes may be enrolled.
@@ -36,15 +36,17 @@ pub struct ListedNode {
     pub address: String,
     /// Its class.
     pub class: Class,
-    /// Its last attestation, if it has one.
+    /// Its result, if it has one.
     pub attested: Option<Attested>,
     /// When it was last heard of.
     pub seen: UnixTime,
+    /// Why its newest attestation was refused; none if it was not.
+    pub refused: Option<String>,
     /// What it shares with other nodes.
-    pub shared: Vec<Sighting>,
+    pub shared: Vec<Shared>,
 }
 
-/// The outcome of a node's last attestation.
+/// A node's result: its last good one until that ends, then whatever came last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attested {
     /// When its signed result ends.
@@ -57,7 +59,7 @@ pub struct Attested {
 
 /// The columns that [`listed`] reads.
 const SELECT_NODE: &str =
-    "SELECT n.id, n.key, n.address, n.class, n.seen, a.until, a.verdict, a.sim
+    "SELECT n.id, n.key, n.address, n.class, n.seen, a.until, a.verdict, a.sim, n.refused
      FROM nodes n LEFT JOIN attestations a ON a.node = n.id";
 
 impl Store {
@@ -196,7 +198,8 @@ fn listed(db: &Connection, row: &Row<'_>) -> Result<ListedNode, StoreError> {
         class: class_of(&row.get::<_, String>(3)?)?,
         attested,
         seen: UnixTime(row.get(4)?),
-        shared: attestations::shared(db, id)?,
+        refused: row.get(8)?,
+        shared: sightings::shared(db, id)?,
     })
 }
 

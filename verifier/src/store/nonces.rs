@@ -3,7 +3,7 @@
 //! Taking one is a delete inside one synced transaction. What was taken is gone before anybody
 //! hears of it, so that neither a race nor a restart gives it out twice.
 
-use duckblind_protocol::ids::{ChallengeId, Digest, Nonce, UnixTime};
+use duckblind_protocol::ids::{ChallengeId, Digest, NodeId, Nonce, UnixTime};
 use duckblind_protocol::key_statement::nonce_commitment;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -21,8 +21,17 @@ pub struct NewChallenge {
     pub id: ChallengeId,
     /// The verifier's part of the nonce.
     pub nonce: Nonce,
-    /// What the requester bound itself to, if it takes part.
-    pub commitment: Option<Digest>,
+    /// What it is for.
+    pub purpose: Purpose,
+}
+
+/// Who may answer a challenge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Whoever brings the nonce that was committed to, if there was a commitment.
+    Requester(Option<Digest>),
+    /// This node, for its own standing.
+    Node(NodeId),
 }
 
 /// A challenge that was alive and is now used up.
@@ -65,23 +74,34 @@ impl TakenChallenge {
 }
 
 impl Store {
-    /// Keeps a challenge for its lifetime. `false`: too many are alive.
+    /// Keeps a challenge for its lifetime; of a node's, only the newest. `false`: too many are
+    /// alive.
     pub async fn keep_challenge(
         &self,
         challenge: NewChallenge,
         now: UnixTime,
     ) -> Result<bool, StoreError> {
+        let (commitment, node) = match challenge.purpose {
+            Purpose::Requester(commitment) => (commitment, None),
+            Purpose::Node(node) => (None, Some(node)),
+        };
         self.transaction(move |db| {
+            if let Some(node) = &node {
+                db.prepare_cached("DELETE FROM challenges WHERE node = ?1")?
+                    .execute([node.as_bytes()])?;
+            }
             if !make_room(db, "challenges", now)? {
                 return Ok(false);
             }
             db.prepare_cached(
-                "INSERT INTO challenges (id, nonce, commitment, expires) VALUES (?1, ?2, ?3, ?4)",
+                "INSERT INTO challenges (id, nonce, commitment, node, expires)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
             .execute(params![
                 challenge.id.as_bytes(),
                 challenge.nonce.as_bytes(),
-                challenge.commitment.map(|digest| *digest.as_bytes()),
+                commitment.map(|digest| *digest.as_bytes()),
+                node.map(|node| *node.as_bytes()),
                 now.0.saturating_add(LIFETIME_SECONDS),
             ])?;
             Ok(true)
@@ -89,25 +109,31 @@ impl Store {
         .await
     }
 
-    /// Uses a challenge up. `None`: there is none of this name alive.
+    /// Uses a challenge up that `node`, or with none a requester, may answer. `None`: there is
+    /// none of this name alive; another's stays as it is.
     pub async fn take_challenge(
         &self,
         id: ChallengeId,
+        node: Option<NodeId>,
         now: UnixTime,
     ) -> Result<Option<TakenChallenge>, StoreError> {
         let row = self
             .transaction(move |db| {
                 Ok(db
                     .prepare_cached(
-                        "DELETE FROM challenges WHERE id = ?1 RETURNING nonce, commitment, expires",
+                        "DELETE FROM challenges WHERE id = ?1 AND node IS ?2
+                         RETURNING nonce, commitment, expires",
                     )?
-                    .query_row([id.as_bytes()], |row| {
-                        Ok((
-                            row.get::<_, [u8; 32]>(0)?,
-                            row.get::<_, Option<[u8; 32]>>(1)?,
-                            row.get::<_, i64>(2)?,
-                        ))
-                    })
+                    .query_row(
+                        params![id.as_bytes(), node.map(|node| *node.as_bytes())],
+                        |row| {
+                            Ok((
+                                row.get::<_, [u8; 32]>(0)?,
+                                row.get::<_, Option<[u8; 32]>>(1)?,
+                                row.get::<_, i64>(2)?,
+                            ))
+                        },
+                    )
                     .optional()?)
             })
             .await?;
@@ -162,7 +188,10 @@ fn make_room(db: &Connection, table: &'static str, now: UnixTime) -> Result<bool
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::nodes::NewNode;
     use super::*;
+    use duckblind_protocol::ids::PublicKey;
+    use duckblind_protocol::order::Class;
 
     const NOW: UnixTime = UnixTime(1_800_000_000);
 
@@ -170,7 +199,7 @@ mod tests {
         NewChallenge {
             id: ChallengeId::random().unwrap(),
             nonce: Nonce::random().unwrap(),
-            commitment,
+            purpose: Purpose::Requester(commitment),
         }
     }
 
@@ -185,15 +214,75 @@ mod tests {
             assert!(store.keep_challenge(used, NOW).await.unwrap());
             assert!(store.keep_challenge(open, NOW).await.unwrap());
             assert!(store.keep_server_nonce(nonce, NOW).await.unwrap());
-            assert!(store.take_challenge(used.id, NOW).await.unwrap().is_some());
-            assert!(store.take_challenge(used.id, NOW).await.unwrap().is_none());
+            assert!(
+                store
+                    .take_challenge(used.id, None, NOW)
+                    .await
+                    .unwrap()
+                    .is_some()
+            );
+            assert!(
+                store
+                    .take_challenge(used.id, None, NOW)
+                    .await
+                    .unwrap()
+                    .is_none()
+            );
             assert!(store.take_server_nonce(nonce, NOW).await.unwrap());
         }
         let store = Store::open(&path).unwrap();
-        assert!(store.take_challenge(used.id, NOW).await.unwrap().is_none());
+        assert!(
+            store
+                .take_challenge(used.id, None, NOW)
+                .await
+                .unwrap()
+                .is_none()
+        );
         assert!(!store.take_server_nonce(nonce, NOW).await.unwrap());
-        let parts = store.take_challenge(open.id, NOW).await.unwrap().unwrap();
+        let parts = store
+            .take_challenge(open.id, None, NOW)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(parts.open(None).unwrap().verifier, open.nonce);
+    }
+
+    #[tokio::test]
+    async fn a_nodes_challenge_is_its_own_and_its_newest() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("state")).unwrap();
+        let mut nodes = Vec::new();
+        for byte in [1, 2] {
+            let key = PublicKey::from_bytes([byte; 32]);
+            let node = NewNode {
+                key,
+                address: "127.0.0.1:1".into(),
+                class: Class::L2,
+            };
+            store.enrol(node, NOW).await.unwrap();
+            nodes.push(NodeId::of_key(&key));
+        }
+        let of = |node: &NodeId| NewChallenge {
+            purpose: Purpose::Node(*node),
+            ..challenge(None)
+        };
+        let (one, two) = (nodes.first().unwrap(), nodes.last().unwrap());
+        let (older, newest, anyones) = (of(one), of(one), challenge(None));
+        for each in [older, newest, anyones] {
+            assert!(store.keep_challenge(each, NOW).await.unwrap());
+        }
+        let take = async |id, node: Option<&NodeId>| {
+            let taken = store.take_challenge(id, node.copied(), NOW).await.unwrap();
+            taken.is_some()
+        };
+        assert!(!take(older.id, Some(one)).await);
+        assert!(!take(newest.id, Some(two)).await);
+        assert!(!take(newest.id, None).await);
+        assert!(!take(anyones.id, Some(one)).await);
+        // None of these used anything up.
+        assert!(take(anyones.id, None).await);
+        assert!(take(newest.id, Some(one)).await);
+        assert!(!take(newest.id, Some(one)).await);
     }
 
     #[tokio::test]
@@ -206,7 +295,9 @@ mod tests {
         let takers: Vec<_> = (0..16)
             .map(|n| {
                 let store = if n % 2 == 0 { one.clone() } else { two.clone() };
-                tokio::spawn(async move { store.take_challenge(wanted.id, NOW).await.unwrap() })
+                tokio::spawn(
+                    async move { store.take_challenge(wanted.id, None, NOW).await.unwrap() },
+                )
             })
             .collect();
         let mut won = 0;
@@ -224,11 +315,17 @@ mod tests {
         store.keep_challenge(late, NOW).await.unwrap();
         store.keep_challenge(intime, NOW).await.unwrap();
         let end = UnixTime(NOW.0 + LIFETIME_SECONDS);
-        assert!(store.take_challenge(late.id, end).await.unwrap().is_none());
+        assert!(
+            store
+                .take_challenge(late.id, None, end)
+                .await
+                .unwrap()
+                .is_none()
+        );
         let just_before = UnixTime(end.0 - 1);
         assert!(
             store
-                .take_challenge(intime.id, just_before)
+                .take_challenge(intime.id, None, just_before)
                 .await
                 .unwrap()
                 .is_some()

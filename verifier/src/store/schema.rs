@@ -4,10 +4,14 @@ use rusqlite::Connection;
 
 use super::StoreError;
 
-/// Version of the tables, in SQLite's `user_version`.
-pub(super) const VERSION: i64 = 1;
+/// What makes version 1 of the tables from nothing, version 2 from version 1, and so on. A file's
+/// version is SQLite's `user_version`.
+const STEPS: [&str; 2] = [VERSION_1, VERSION_2];
+/// Version of the tables.
+#[expect(clippy::cast_possible_wrap, reason = "a handful")]
+pub(super) const VERSION: i64 = STEPS.len() as i64;
 
-const TABLES: &str = "
+const VERSION_1: &str = "
 CREATE TABLE challenges (
     id BLOB PRIMARY KEY CHECK (length(id) = 16),
     nonce BLOB NOT NULL CHECK (length(nonce) = 32),
@@ -59,6 +63,23 @@ CREATE TABLE instances (
 ) STRICT, WITHOUT ROWID;
 ";
 
+const VERSION_2: &str = "
+-- The node that alone may answer it; none: a requester's.
+ALTER TABLE challenges ADD COLUMN node BLOB REFERENCES nodes (id) ON DELETE CASCADE;
+CREATE INDEX challenges_of_node ON challenges (node) WHERE node IS NOT NULL;
+
+-- Why the newest attestation was refused; none: it was accepted, or there was none.
+ALTER TABLE nodes ADD COLUMN refused TEXT;
+
+-- The enclave instance of an accepted result, as in sightings; none: the result is a refusal.
+ALTER TABLE attestations ADD COLUMN instance BLOB CHECK (length(instance) = 32);
+CREATE INDEX attestations_of_instance ON attestations (instance) WHERE instance IS NOT NULL;
+
+-- Who came first: 1, 2, ...
+ALTER TABLE sightings ADD COLUMN place INTEGER NOT NULL DEFAULT 1;
+CREATE INDEX sightings_by_place ON sightings (kind, value, place);
+";
+
 /// Sets the connection up and makes the tables of a new file.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -70,14 +91,12 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction =
         connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    match found {
-        0 => {
-            transaction.execute_batch(TABLES)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
-        }
-        VERSION => {}
-        found => return Err(StoreError::Newer { found }),
+    let done = usize::try_from(found).map_err(|_| StoreError::Row("version"))?;
+    let missing = STEPS.get(done..).ok_or(StoreError::Newer { found })?;
+    for step in missing {
+        transaction.execute_batch(step)?;
     }
+    transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()?;
     Ok(())
 }
@@ -109,7 +128,35 @@ mod tests {
         db.pragma_update(None, "user_version", VERSION + 1).unwrap();
         assert!(matches!(
             prepare(&mut db),
-            Err(StoreError::Newer { found: 2 })
+            Err(StoreError::Newer { found }) if found == VERSION + 1
         ));
+    }
+
+    #[test]
+    fn a_file_of_version_1_is_brought_up_to_date_with_what_it_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut db = Connection::open(dir.path().join("s")).unwrap();
+        db.execute_batch(VERSION_1).unwrap();
+        db.pragma_update(None, "user_version", 1).unwrap();
+        db.execute_batch(
+            "INSERT INTO nodes VALUES (zeroblob(32), zeroblob(32), 'a:1', 'l2', 1, 1);
+             INSERT INTO attestations VALUES (zeroblob(32), x'', 'jwt', x'', 'affirming', 0, 9);
+             INSERT INTO sightings VALUES ('chip', zeroblob(32), zeroblob(32), 1);
+             INSERT INTO challenges VALUES (zeroblob(16), zeroblob(32), NULL, 9);",
+        )
+        .unwrap();
+        for _ in 0..2 {
+            prepare(&mut db).unwrap();
+            let upgraded: bool = db
+                .query_row(
+                    "SELECT n.refused IS NULL AND a.instance IS NULL AND s.place = 1
+                         AND c.node IS NULL
+                     FROM nodes n, attestations a, sightings s, challenges c",
+                    [],
+                    |row| row.get(0),
+                )
+                .unwrap();
+            assert!(upgraded);
+        }
     }
 }

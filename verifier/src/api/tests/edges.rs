@@ -212,6 +212,7 @@ async fn the_openapi_document_describes_what_is_spoken() {
             "/v1/nodes",
             "/v1/nodes/{id}",
             "/v1/nodes/{id}/attestation",
+            "/v1/nodes/{id}/challenges",
             "/v1/nodes/{id}/heartbeat",
             "/v1/nonces",
         ]

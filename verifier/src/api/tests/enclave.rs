@@ -1,0 +1,166 @@
+//! Enclaves on a simulated platform, and a verifier that accepts them.
+
+use std::sync::{Arc, OnceLock};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use duckblind_attestation::attester::Attester as _;
+use duckblind_attestation::config::{
+    Backend, Clock, ConfigLimits, EnclaveConfig, Provider, Requesters, Spill, Timeouts, Wall,
+};
+use duckblind_attestation::ear::{self, EarClaims, EarVerifyKey};
+use duckblind_attestation::evidence::Evidence;
+use duckblind_attestation::policy::fill_development;
+use duckblind_attestation::release::ReleaseManifest;
+use duckblind_attestation::simulator::{self, SimulatedSnp};
+use duckblind_protocol::http::{AppraisalReply, ChallengeReply};
+use duckblind_protocol::ids::{Digest, InstanceId, Nonce, PublicKey};
+use duckblind_protocol::key_statement::{
+    Challenge, KEM_KEY_LEN, KeyStatement, Suite, Tee, combined_nonce, report_data,
+};
+
+use crate::testing::{Home, TEMPLATE, Verifier};
+use crate::{clock, ear_key};
+
+/// RSA keys take seconds: one platform for all tests of the process.
+fn platform_dir() -> &'static std::path::Path {
+    static DIR: OnceLock<tempfile::TempDir> = OnceLock::new();
+    DIR.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        simulator::create(dir.path()).unwrap();
+        dir
+    })
+    .path()
+}
+
+fn release() -> ReleaseManifest {
+    ReleaseManifest {
+        v: 1,
+        binary: Digest::of(b"binary"),
+        commit: "0123456789abcdef".into(),
+        lockfile: Digest::of(b"lock"),
+        rustc: "rustc 1.95.0".into(),
+    }
+}
+
+fn config() -> EnclaveConfig {
+    EnclaveConfig {
+        v: 1,
+        walls: vec![
+            Wall::FreshExec,
+            Wall::EmptyEnvironment,
+            Wall::ClosedDescriptors,
+            Wall::NoNewPrivs,
+            Wall::NotDumpable,
+            Wall::NoCoreDumps,
+            Wall::ResourceLimits,
+            Wall::ProcessGroup,
+            Wall::NoSpill,
+            Wall::NoCapabilities,
+        ],
+        backend: Backend::Process,
+        engine: "duckdb 2.0.0".into(),
+        egress: vec![],
+        clock: Clock::Boottime,
+        clock_source: "tsc".into(),
+        providers: vec![Provider::LocalFake],
+        requesters: Requesters::Any,
+        limits: ConfigLimits {
+            max_jobs: 4,
+            standbys: 2,
+            wall_ms: 600_000,
+            memory_bytes: 4 << 30,
+            result_bytes: 4 << 30,
+            threads: 2,
+        },
+        timeouts: Timeouts {
+            ticket_ms: 60_000,
+            expiry_ms: 60_000,
+            keepalive_ms: 30_000,
+            progress_ms: 30_000,
+            epoch_ms: 300_000,
+            drain_ms: 30_000,
+            standby_ms: 3_600_000,
+        },
+        spill: Spill::Off,
+    }
+}
+
+/// One boot of an enclave on the simulated platform.
+pub(super) struct Enclave {
+    platform: SimulatedSnp,
+    pub(super) statement: KeyStatement,
+}
+
+impl Enclave {
+    pub(super) fn boot(instance: u8) -> Self {
+        let statement = KeyStatement {
+            v: 1,
+            tee: Tee::SevSnp,
+            suite: Suite::XWingHkdfSha256Aes256Gcm,
+            kem_key: vec![1; KEM_KEY_LEN],
+            instance_key: PublicKey::from_bytes([2; 32]),
+            instance: InstanceId::from_bytes([instance; 32]),
+            epoch: 5,
+            config: config().digest(),
+            release: release().digest(),
+            prev: Some(Digest::of(b"the epoch before")),
+        };
+        Self {
+            platform: SimulatedSnp::open(platform_dir()).unwrap(),
+            statement,
+        }
+    }
+
+    pub(super) fn evidence(&self, nonce: Nonce, audience: Digest) -> String {
+        let (statement, challenge) = (
+            self.statement.encode(),
+            Challenge::new(nonce, audience).encode(),
+        );
+        let raw = self
+            .platform
+            .attest(&report_data(&statement, &challenge))
+            .unwrap();
+        let evidence = Evidence {
+            v: 1,
+            tee: Tee::SevSnp,
+            report: raw.report,
+            key_statement: statement,
+            challenge,
+            config: config().encode(),
+            release: release().encode(),
+            endorsements: raw.endorsements,
+        };
+        STANDARD.encode(evidence.encode())
+    }
+
+    /// An honest answer to a challenge without a requester's nonce.
+    pub(super) fn answer(&self, verifier: &Verifier, challenge: &ChallengeReply) -> String {
+        let nonce = combined_nonce(&challenge.verifier_nonce, None);
+        self.evidence(nonce, ear::audience(&signer(verifier)))
+    }
+}
+
+pub(super) fn signer(verifier: &Verifier) -> PublicKey {
+    ear_key::read_public(&verifier.home.path().join("ear.pub")).unwrap()
+}
+
+pub(super) fn claims(verifier: &Verifier, reply: &AppraisalReply) -> EarClaims {
+    let keys = [EarVerifyKey::new(signer(verifier))];
+    ear::verify_jwt(&reply.ear_jwt, &keys, clock::Clock::System.now()).unwrap()
+}
+
+/// A verifier whose policy accepts this test process as an enclave.
+pub(super) async fn accepting(more: &str) -> Verifier {
+    let home = Home::new();
+    let platform = SimulatedSnp::open(platform_dir()).unwrap();
+    let policy = fill_development(
+        TEMPLATE,
+        &[platform.root()],
+        &[platform.measurement()],
+        &[release().digest()],
+    );
+    std::fs::write(home.path().join("policy.toml"), policy.unwrap()).unwrap();
+    // Certificates of the platform were made just now.
+    Verifier::start_at(Arc::new(home), more, clock::Clock::System.now()).await
+}
