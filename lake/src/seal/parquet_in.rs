@@ -6,7 +6,7 @@ use std::io::Read as _;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 
 use super::error::SealError;
 use super::input::{Batches, Input, unreadable};
@@ -61,16 +61,88 @@ fn open(input: &Input) -> Result<ParquetRecordBatchReaderBuilder<File>, SealErro
     }
     let builder = ParquetRecordBatchReaderBuilder::try_new(file)
         .map_err(|error| input.malformed(None, error.to_string()))?;
-    let encrypted = builder
-        .metadata()
-        .row_groups()
-        .iter()
-        .flat_map(RowGroupMetaData::columns)
-        .any(|column| column.crypto_metadata().is_some());
-    if encrypted {
+    let columns = || {
+        let groups = builder.metadata().row_groups().iter();
+        groups.flat_map(RowGroupMetaData::columns)
+    };
+    if columns().any(|column| column.crypto_metadata().is_some()) {
         return Err(SealError::Encrypted {
             path: input.path.clone(),
         });
     }
+    if !columns().all(|column| is_inside(column, input.size)) {
+        return Err(input.malformed(None, "a column outside the file"));
+    }
     Ok(builder)
+}
+
+/// The library panics at places before the file's start.
+fn is_inside(column: &ColumnChunkMetaData, size: u64) -> bool {
+    let start = column
+        .dictionary_page_offset()
+        .unwrap_or(column.data_page_offset());
+    match (
+        u64::try_from(start),
+        u64::try_from(column.compressed_size()),
+    ) {
+        (Ok(start), Ok(length)) => start.checked_add(length).is_some_and(|end| end <= size),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::Int64Array;
+    use parquet::arrow::ArrowWriter;
+    use parquet::file::metadata::{ColumnChunkMetaDataBuilder, ParquetMetaDataWriter};
+
+    use super::*;
+    use crate::seal::CsvOptions;
+
+    /// Opens a small file after its one column chunk was moved.
+    fn opened(
+        change: impl Fn(ColumnChunkMetaDataBuilder) -> ColumnChunkMetaDataBuilder,
+    ) -> Result<(), SealError> {
+        let numbers = Arc::new(Int64Array::from_iter_values(0..9)) as _;
+        let batch = RecordBatch::try_from_iter([("n", numbers)]).unwrap();
+        let mut bytes = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        let mut footer = writer.close().unwrap().into_builder();
+        let mut groups = footer.take_row_groups();
+        let mut group = groups.remove(0).into_builder();
+        let column = group.take_columns().remove(0).into_builder();
+        let column = change(column).build().unwrap();
+        let group = group.set_column_metadata(vec![column]).build().unwrap();
+        let footer = footer.set_row_groups(vec![group]).build();
+        ParquetMetaDataWriter::new(&mut bytes, &footer)
+            .finish()
+            .unwrap();
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.parquet");
+        std::fs::write(&path, bytes).unwrap();
+        open(&Input::new(path, &CsvOptions::default()).unwrap()).map(drop)
+    }
+
+    #[test]
+    fn columns_outside_the_file_are_refused() {
+        assert!(opened(|column| column).is_ok());
+        let moved: [fn(ColumnChunkMetaDataBuilder) -> ColumnChunkMetaDataBuilder; 4] = [
+            |column| column.set_dictionary_page_offset(Some(-1)),
+            |column| {
+                column
+                    .set_dictionary_page_offset(None)
+                    .set_data_page_offset(i64::MIN)
+            },
+            |column| column.set_total_compressed_size(-1),
+            |column| column.set_total_compressed_size(i64::MAX),
+        ];
+        for change in moved {
+            assert!(matches!(opened(change), Err(SealError::Malformed { .. })));
+        }
+    }
 }

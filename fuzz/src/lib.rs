@@ -1,0 +1,5 @@
+//! What several fuzz targets start from.
+
+pub mod job;
+pub mod seal;
+pub mod sealed;
