@@ -53,6 +53,8 @@ codes! {
     OutputParquet = "DB-LAK-047", "The data cannot be written as Parquet.";
     OutputClear = "DB-LAK-048", "A file just sealed has something in the clear.";
     OutputTooLarge = "DB-LAK-049", "The table needs more files than one manifest may name.";
+    InputColumn = "DB-LAK-050", "A type or a delimiter is given for a column or a file that is not there.";
+    InputType = "DB-LAK-051", "A value does not have the type given for its column.";
     FileIo = "DB-LAK-060", "A sealed file cannot be read.";
     FileSize = "DB-LAK-061", "A sealed file has another size than its manifest says.";
     FilePlaintext = "DB-LAK-062", "A file that should be sealed is in the clear.";

@@ -58,7 +58,7 @@ impl Exit {
             Self::Busy => "try again later, or use another host",
             Self::Limit => "raise the limit, or ask for less",
             Self::Died => "no job is run again by itself: run the command again",
-            Self::Cancelled => "nothing was kept: run the command again when you like",
+            Self::Cancelled => "no result was kept: run the command again when you like",
         })
     }
 }

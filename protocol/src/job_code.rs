@@ -81,7 +81,7 @@ job_codes! {
     /// Any other error of the query.
     SqlOther = 35, "DB-JOB-035", Malformed, "the query failed", Some("correct the query; tables are those given with --table, and functions that read files are not there");
     /// Not exactly one SELECT.
-    NotOneSelect = 36, "DB-JOB-036", Malformed, "a job is exactly one SELECT statement", Some("remove the other statements; tables are read-only here");
+    NotOneSelect = 36, "DB-JOB-036", Malformed, "a job is exactly one SELECT statement", Some("only SELECT is possible here, and one at a time: tables are never changed");
     /// The manifest is not the one that the order pins, or is malformed.
     ManifestMismatch = 37, "DB-JOB-037", Rejected, "a table's manifest is not the one pinned by the job", Some("the stored table is not the one you sealed: restore it, or give the right directory");
     /// The manifest is signed by someone else.
@@ -106,7 +106,7 @@ job_codes! {
     /// The query process was killed or crashed.
     ProcessDied = 67, "DB-JOB-067", Died, "the query process died", Some("the job is never run again by itself; run the command again");
     /// The requester said stop.
-    Cancelled = 68, "DB-JOB-068", Cancelled, "cancelled", Some("nothing was kept; run the command again when you like");
+    Cancelled = 68, "DB-JOB-068", Cancelled, "cancelled", Some("no result was kept; run the command again when you like");
     /// Nothing was heard from the requester.
     KeepAliveLost = 69, "DB-JOB-069", Limit, "no sign of life from the requester", Some("the connection was too slow or was held up on its way; run the command again");
     /// The result could not be delivered.
@@ -225,8 +225,31 @@ impl Coded for JobError {
         self.got.clone()
     }
     fn hint(&self) -> Option<String> {
+        if self.code == JobCode::SqlOther && is_conversion(&self.message) {
+            return Some(CAST_HINT.into());
+        }
         self.code.hint().map(Into::into)
     }
+}
+
+const CAST_HINT: &str =
+    "cast explicitly; try_cast(… as TYPE) gives NULL for values that do not convert";
+
+/// Whether the engine says that a value or a type does not convert. It has no code for that.
+fn is_conversion(message: &str) -> bool {
+    [
+        "Could not convert",
+        "Could not cast",
+        "Cannot cast",
+        "can't be cast",
+        "Casting value",
+        "Unimplemented type for cast",
+        "field format",
+        "explicit cast",
+        "explicit type cast",
+    ]
+    .iter()
+    .any(|words| message.contains(words))
 }
 
 #[cfg(test)]
@@ -258,6 +281,22 @@ mod tests {
             let _ = std::fs::write(path, &text);
         }
         assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), text);
+    }
+
+    #[test]
+    fn hints_fit_the_error() {
+        let hint = |message: &str| JobError::new(JobCode::SqlOther, message).hint().unwrap();
+        let convert = hint("Could not convert string 'Ada' to INT32 when casting from name");
+        assert!(convert.contains("try_cast"), "{convert}");
+        let wide = "Type INT64 with value 300 can't be cast because the value is out of range";
+        assert!(hint(wide).contains("try_cast"));
+        let none =
+            "No function matches '+(VARCHAR, DATE)'. You might need to add explicit type casts.";
+        assert!(hint(none).contains("cast explicitly"));
+        assert!(!hint("the function getenv is not allowed here").contains("cast"));
+        // The same for several statements, none, and one that is no SELECT.
+        let one = JobError::of(JobCode::NotOneSelect).hint().unwrap();
+        assert!(one.starts_with("only SELECT is possible"), "{one}");
     }
 
     #[test]

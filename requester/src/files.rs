@@ -34,6 +34,9 @@ pub enum FileError {
     /// In the way of a new file.
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
+    /// Nowhere to put a new file.
+    #[error("there is no directory {}", .0.display())]
+    NoDirectory(PathBuf),
     /// A secret that others may read.
     #[error("{} may be read by others", path.display())]
     Permissions {
@@ -86,6 +89,7 @@ impl Coded for FileError {
             Self::Permissions { .. } => "DB-REQ-004",
             Self::TooLarge { .. } => "DB-REQ-005",
             Self::Contents { .. } => "DB-REQ-006",
+            Self::NoDirectory(_) => "DB-REQ-007",
         }
     }
     fn exit(&self) -> Exit {
@@ -111,8 +115,71 @@ impl Coded for FileError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Exists(_) => Some("choose another place, or move the old file away first".into()),
+            Self::NoDirectory(path) => Some(format!(
+                "make it first: mkdir -p {}; or name another place",
+                path.display()
+            )),
             Self::Permissions { path, .. } => Some(format!("chmod 600 {}", path.display())),
+            Self::Write { .. } => Some("check permissions and free space there".into()),
             _ => None,
+        }
+    }
+}
+
+/// A file's place, taken before there is anything to write: what is written lies beside it until
+/// it is whole. Dropped before [`Pending::place`], nothing stays.
+pub struct Pending {
+    part: PathBuf,
+    whole: PathBuf,
+    placed: bool,
+}
+
+impl Pending {
+    /// Takes a place, in a directory that is there, with the file to write: for its owner only.
+    /// A file that has the name already stays until it is replaced as a whole.
+    pub fn at(path: &Path) -> Result<(Self, File), FileError> {
+        if path.is_dir() {
+            return Err(FileError::Exists(path.into()));
+        }
+        if let Some(parent) = path.parent()
+            && !parent.as_os_str().is_empty()
+            && !parent.is_dir()
+        {
+            return Err(FileError::NoDirectory(parent.into()));
+        }
+        let part = beside(path);
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&part)
+            .map_err(FileError::write(&part))?;
+        let pending = Self {
+            part,
+            whole: path.into(),
+            placed: false,
+        };
+        Ok((pending, file))
+    }
+
+    /// The system's error about the file, for `map_err`.
+    pub fn cannot_be_written(&self, source: std::io::Error) -> FileError {
+        FileError::write(&self.whole)(source)
+    }
+
+    /// Gives the file, which is synced, its name.
+    pub fn place(mut self) -> Result<(), FileError> {
+        std::fs::rename(&self.part, &self.whole).map_err(FileError::write(&self.whole))?;
+        self.placed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.placed {
+            // Best effort: a file that is not whole is of no use to anyone.
+            let _ = std::fs::remove_file(&self.part);
         }
     }
 }
@@ -273,6 +340,26 @@ mod tests {
         create_new(&path, 0o600, b"old").unwrap();
         create_with(&path, 0o600, |_| Ok(())).unwrap_err();
         assert_eq!(read_text(&path).unwrap(), "old");
+    }
+
+    #[test]
+    fn places_are_taken_without_making_directories() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = || std::fs::read_dir(dir.path()).unwrap().count();
+        let error = Pending::at(&dir.path().join("none/a")).err().unwrap();
+        assert_eq!((error.code(), error.exit()), ("DB-REQ-007", Exit::Usage));
+        assert!(error.hint().unwrap().contains("mkdir"));
+        assert_eq!(Pending::at(dir.path()).err().unwrap().code(), "DB-REQ-003");
+        assert_eq!(files(), 0);
+
+        let path = dir.path().join("a");
+        std::fs::write(&path, "old").unwrap();
+        drop(Pending::at(&path).unwrap());
+        assert_eq!((read_text(&path).unwrap().as_str(), files()), ("old", 1));
+        let (pending, mut file) = Pending::at(&path).unwrap();
+        file.write_all(b"new").unwrap();
+        pending.place().unwrap();
+        assert_eq!((read_text(&path).unwrap().as_str(), files()), ("new", 1));
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! signed job receipt. None of its keys is trusted for being in it: it is judged under the trust
 //! file of whoever checks it.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -15,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::{Attested, Presented};
 use crate::error::RequesterError;
-use crate::files;
+use crate::files::{self, Pending};
 use crate::trust::{Judged, Trust, judge};
 
 /// The one schema.
@@ -166,10 +168,18 @@ impl SavedReceipt {
 
     /// Writes a file, mode 0600, replacing an older one.
     pub fn save(&self, path: &Path) -> Result<(), RequesterError> {
+        let (place, file) = Pending::at(path)?;
+        self.save_to(place, file)
+    }
+
+    /// Writes a file whose place was taken before.
+    pub fn save_to(&self, place: Pending, mut file: File) -> Result<(), RequesterError> {
         let text =
             serde_json::to_string_pretty(self).map_err(|e| SavedError::Malformed(e.to_string()))?;
-        files::replace(path, 0o600, format!("{text}\n").as_bytes())?;
-        Ok(())
+        file.write_all(format!("{text}\n").as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(|source| place.cannot_be_written(source))?;
+        Ok(place.place()?)
     }
 
     /// What was presented for the enclave.

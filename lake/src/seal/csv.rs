@@ -4,13 +4,14 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::sync::Arc;
 
-use arrow::array::AsArray as _;
+use arrow::array::{AsArray as _, StringArray};
 use arrow::csv::reader::{Decoder, Format as CsvFormat, ReaderBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
 use super::csv_lines::{BadQuote, Lines, line_of_record};
+use super::csv_options::{ColumnType, CsvOptions};
 use super::csv_types::Guess;
 use super::error::SealError;
 use super::input::{Batches, Input, MAX_RECORD, TEXT_BATCH_ROWS, unreadable};
@@ -20,12 +21,53 @@ use super::progress::{Counted, Passed};
 const MAX_BATCH: u64 = 256 << 20;
 
 /// Column names and types of all CSV inputs together.
-#[derive(Default)]
-pub(super) struct Inference {
-    columns: Option<Vec<(String, Guess)>>,
+pub(super) struct Inference<'a> {
+    given: &'a [(String, ColumnType)],
+    columns: Option<Vec<Column>>,
 }
 
-impl Inference {
+struct Column {
+    name: String,
+    kind: Kind,
+}
+
+enum Kind {
+    Given(ColumnType),
+    Inferred(Guess),
+}
+
+impl Column {
+    /// Takes the values of one batch into account. The error is the row of the first one that does
+    /// not have the type given.
+    fn observe(&mut self, values: &StringArray) -> Result<(), (usize, ColumnType)> {
+        match &mut self.kind {
+            Kind::Inferred(Guess::Text) => Ok(()),
+            Kind::Inferred(guess) => {
+                values
+                    .iter()
+                    .flatten()
+                    .for_each(|value| guess.observe(value));
+                Ok(())
+            }
+            Kind::Given(given) => {
+                let fits = |value: Option<&str>| value.is_none_or(|value| given.holds(value));
+                match values.iter().position(|value| !fits(value)) {
+                    Some(row) => Err((row, *given)),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+impl<'a> Inference<'a> {
+    pub(super) fn new(options: &'a CsvOptions) -> Self {
+        Self {
+            given: &options.types,
+            columns: None,
+        }
+    }
+
     /// Reads one input to its end.
     pub(super) fn observe(
         &mut self,
@@ -36,34 +78,32 @@ impl Inference {
         let names = header(input, delimiter)?;
         let columns = match &mut self.columns {
             Some(columns) => {
-                if !columns.iter().map(|(name, _)| name).eq(&names) {
+                if !columns.iter().map(|column| &column.name).eq(&names) {
                     return Err(input.misfit("another header line"));
                 }
                 columns
             }
-            none => none.insert(
-                names
-                    .into_iter()
-                    .map(|name| (name, Guess::default()))
-                    .collect(),
-            ),
+            none => none.insert(columns_of(names, self.given)?),
         };
         let text: Vec<_> = columns
             .iter()
-            .map(|(name, _)| Field::new(name, DataType::Utf8, true))
+            .map(|column| Field::new(&column.name, DataType::Utf8, true))
             .collect();
         let passed = Passed::default();
         let mut read = Records::new(input, delimiter, Arc::new(Schema::new(text)), &passed)?;
         while let Some(batch) = read.batch()? {
-            for ((_, guess), values) in columns.iter_mut().zip(batch.columns()) {
-                if let Some(values) = values.as_string_opt::<i32>()
-                    && *guess != Guess::Text
-                {
-                    values
-                        .iter()
-                        .flatten()
-                        .for_each(|value| guess.observe(value));
-                }
+            for (column, values) in columns.iter_mut().zip(batch.columns()) {
+                let Some(values) = values.as_string_opt::<i32>() else {
+                    continue;
+                };
+                column
+                    .observe(values)
+                    .map_err(|(row, wanted)| SealError::Value {
+                        path: input.path.clone(),
+                        line: read.line_in(&batch, row),
+                        column: column.name.clone(),
+                        wanted,
+                    })?;
             }
             tell(passed.get());
         }
@@ -75,10 +115,51 @@ impl Inference {
         let fields: Vec<_> = self
             .columns?
             .into_iter()
-            .map(|(name, guess)| Field::new(name, guess.data_type(), true))
+            .map(|column| {
+                let data_type = match column.kind {
+                    Kind::Given(given) => given.data_type(),
+                    Kind::Inferred(guess) => guess.data_type(),
+                };
+                Field::new(column.name, data_type, true)
+            })
             .collect();
         Some(Schema::new(fields))
     }
+}
+
+/// Every given type must be one column's. SQL does not tell their names apart by case.
+fn columns_of(
+    names: Vec<String>,
+    given: &[(String, ColumnType)],
+) -> Result<Vec<Column>, SealError> {
+    let same = |one: &str, other: &str| one.to_lowercase() == other.to_lowercase();
+    for (at, (wanted, _)) in given.iter().enumerate() {
+        if !names.iter().any(|name| same(name, wanted)) {
+            return Err(SealError::UnknownColumn {
+                name: wanted.clone(),
+                known: names,
+            });
+        }
+        if given
+            .iter()
+            .skip(at + 1)
+            .any(|(other, _)| same(other, wanted))
+        {
+            return Err(SealError::TwoTypes {
+                name: wanted.clone(),
+            });
+        }
+    }
+    let column = |name: String| Column {
+        kind: given
+            .iter()
+            .find(|(wanted, _)| same(wanted, &name))
+            .map_or(Kind::Inferred(Guess::default()), |(_, kind)| {
+                Kind::Given(*kind)
+            }),
+        name,
+    };
+    Ok(names.into_iter().map(column).collect())
 }
 
 /// The rows of one input.
@@ -238,6 +319,11 @@ impl Records {
                 .input
                 .malformed(Some(line), "text behind a closing quote"),
         }
+    }
+
+    /// The line of a row of the batch that was just given out.
+    fn line_in(&self, batch: &RecordBatch, row: usize) -> Option<u64> {
+        self.line(self.given - batch.num_rows() as u64 + row as u64 + 1)
     }
 
     fn line(&self, record: u64) -> Option<u64> {

@@ -1,7 +1,8 @@
 //! What the texts of a CSV column are. A type is chosen only if every value is written in one
 //! unmistakable way and nothing of it would be lost; everything else stays text.
 
-use arrow::compute::kernels::cast_utils::{Parser as _, string_to_timestamp_nanos};
+use arrow::array::timezone::Tz;
+use arrow::compute::kernels::cast_utils::{Parser as _, string_to_datetime};
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimeUnit};
 
 /// Whole numbers up to this are exact as `Float64` too.
@@ -58,7 +59,8 @@ impl Guess {
         }
     }
 
-    fn of(value: &str) -> Self {
+    /// One value's type.
+    pub(super) fn of(value: &str) -> Self {
         let bytes = value.as_bytes();
         match bytes.first() {
             Some(b'0'..=b'9' | b'-' | b'.') => {
@@ -128,7 +130,7 @@ impl Guess {
             .get(if fraction > 0 { fraction + 1 } else { 0 }..)
             .unwrap_or(clock);
         // Finer than a microsecond would be lost.
-        if fraction > 6 || string_to_timestamp_nanos(value).is_err() {
+        if fraction > 6 || !is_instant(value) {
             return Self::Text;
         }
         match zone {
@@ -137,6 +139,14 @@ impl Guess {
             _ => Self::Text,
         }
     }
+}
+
+/// Whether the Arrow reader will parse it.
+fn is_instant(value: &str) -> bool {
+    "+00:00"
+        .parse::<Tz>()
+        .and_then(|utc| string_to_datetime(&utc, value))
+        .is_ok()
 }
 
 #[cfg(test)]
@@ -176,6 +186,7 @@ mod tests {
             ("2023-02-29", Guess::Text),
             ("2024-01-01 10:20:30", Guess::Timestamp),
             ("2024-01-01T10:20:30.123456", Guess::Timestamp),
+            ("9999-12-31 23:59:59", Guess::Timestamp),
             ("2024-01-01T10:20:30.1234567", Guess::Text),
             ("2024-01-01T10:20:30Z", Guess::Instant),
             ("2024-01-01T10:20:30.5+02:00", Guess::Instant),

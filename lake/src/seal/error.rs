@@ -6,11 +6,15 @@ use arrow::error::ArrowError;
 use duckblind_protocol::coded::{Coded, Exit};
 use parquet::errors::ParquetError;
 
+use super::csv_options::ColumnType;
 use crate::codes::LakeCode;
 use crate::keys::KeyError;
 use crate::manifest::{MAX_FILES, ManifestError};
 use crate::names::BadTableName;
 use crate::sealed_file::LakeError;
+
+/// Column names that an error lists.
+const SHOWN_COLUMNS: usize = 20;
 
 /// An error of the sealer. Names places in the input, never its values.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +55,35 @@ pub enum SealError {
         /// What is wrong.
         what: String,
     },
+    /// A CSV field does not have the type that was given for its column.
+    #[error("input {}{}: a value of column `{column}` is no {wanted}", path.display(), line.map(|line| format!(", line {line}")).unwrap_or_default())]
+    Value {
+        /// Which one.
+        path: PathBuf,
+        /// The line of its record, counted from 1.
+        line: Option<u64>,
+        /// The column.
+        column: String,
+        /// Its type.
+        wanted: ColumnType,
+    },
+    /// A type was given for a column that is not there.
+    #[error("no column `{name}` that could have a type")]
+    UnknownColumn {
+        /// As it was given.
+        name: String,
+        /// The columns there are.
+        known: Vec<String>,
+    },
+    /// Two types were given for one column.
+    #[error("two types for column `{name}`")]
+    TwoTypes {
+        /// Which column.
+        name: String,
+    },
+    /// Options for CSV, and no such input.
+    #[error("a delimiter or column types, but no CSV input")]
+    NoCsv,
     /// An input is encrypted.
     #[error("input {} is encrypted already", path.display())]
     Encrypted {
@@ -103,7 +136,18 @@ pub enum SealError {
 
 impl From<ParquetError> for SealError {
     fn from(error: ParquetError) -> Self {
-        Self::Parquet(error.to_string())
+        let text = error.to_string();
+        // A disk that is full is not the data's fault.
+        match error {
+            ParquetError::External(source) => match source.downcast::<std::io::Error>() {
+                Ok(io) => Self::Output {
+                    path: "the output".into(),
+                    kind: io.kind(),
+                },
+                Err(_) => Self::Parquet(text),
+            },
+            _ => Self::Parquet(text),
+        }
     }
 }
 
@@ -122,6 +166,10 @@ impl Coded for SealError {
             Self::NoInput | Self::Input { .. } => LakeCode::InputMissing,
             Self::Format { .. } => LakeCode::InputFormat,
             Self::Malformed { .. } => LakeCode::InputMalformed,
+            Self::Value { .. } => LakeCode::InputType,
+            Self::UnknownColumn { .. } | Self::TwoTypes { .. } | Self::NoCsv => {
+                LakeCode::InputColumn
+            }
             Self::Encrypted { .. } => LakeCode::InputEncrypted,
             Self::Schema { .. } => LakeCode::InputSchema,
             Self::Exists { .. } => LakeCode::OutputExists,
@@ -138,12 +186,18 @@ impl Coded for SealError {
             Self::Name(error) => error.exit(),
             Self::Key(error) => error.exit(),
             Self::Manifest(error) => error.exit(),
-            Self::NoInput | Self::Input { .. } | Self::Exists { .. } => Exit::Usage,
+            Self::NoInput
+            | Self::Input { .. }
+            | Self::UnknownColumn { .. }
+            | Self::TwoTypes { .. }
+            | Self::NoCsv
+            | Self::Exists { .. }
+            | Self::Output { .. } => Exit::Usage,
             Self::Format { .. } | Self::Encrypted { .. } | Self::Parquet(_) | Self::TooLarge => {
                 Exit::Unsupported
             }
-            Self::Malformed { .. } | Self::Schema { .. } => Exit::Malformed,
-            Self::Output { .. } | Self::Check { .. } | Self::Clear { .. } => Exit::Internal,
+            Self::Malformed { .. } | Self::Value { .. } | Self::Schema { .. } => Exit::Malformed,
+            Self::Check { .. } | Self::Clear { .. } => Exit::Internal,
         }
     }
 
@@ -154,6 +208,19 @@ impl Coded for SealError {
             Self::Manifest(error) => error.expected(),
             Self::Format { .. } => {
                 Some("a name that ends in .csv, .tsv, .json, .jsonl, .ndjson or .parquet".into())
+            }
+            Self::UnknownColumn { known, .. } => {
+                let shown: Vec<_> = known
+                    .iter()
+                    .take(SHOWN_COLUMNS)
+                    .map(String::as_str)
+                    .collect();
+                let more = if known.len() > SHOWN_COLUMNS {
+                    ", …"
+                } else {
+                    ""
+                };
+                Some(format!("one of {}{more}", shown.join(", ")))
             }
             _ => None,
         }
@@ -178,10 +245,18 @@ impl Coded for SealError {
                 Self::Format { .. } => "rename the file or convert it",
                 Self::Malformed { line: Some(_), .. } => "correct that line and seal again",
                 Self::Malformed { line: None, .. } => "write the file again and seal again",
+                Self::Value { .. } => {
+                    "correct that line or give the column another type; nothing is rounded or cut off"
+                }
+                Self::UnknownColumn { .. } => {
+                    "columns are named by the header line; is it another --delimiter?"
+                }
+                Self::TwoTypes { .. } => "name every column once",
+                Self::NoCsv => "JSON and Parquet files say these themselves: leave the options out",
                 Self::Encrypted { .. } => "seal the plaintext file that it was made from",
                 Self::Schema { .. } => "seal files of other columns as a table of their own",
                 Self::Exists { .. } => "choose another directory, or remove the old table first",
-                Self::Output { .. } => "check free space and permissions",
+                Self::Output { .. } => "check path, permissions and free space of the output",
                 Self::Parquet(_) => "change the column's type before sealing",
                 Self::Check { .. } | Self::Clear { .. } => {
                     "the file was removed; this is a fault of duckblind or of the disk"

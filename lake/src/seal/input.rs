@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
+use super::csv_options::{CsvOptions, Delimiter};
 use super::error::SealError;
 use super::progress::{Counted, Passed};
 use super::{csv, json, parquet_in};
@@ -42,7 +43,7 @@ pub(super) type Batches = Box<dyn Iterator<Item = Result<RecordBatch, SealError>
 
 impl Input {
     /// Looks at the file's name and size.
-    pub(super) fn new(path: PathBuf) -> Result<Self, SealError> {
+    pub(super) fn new(path: PathBuf, options: &CsvOptions) -> Result<Self, SealError> {
         let about = std::fs::metadata(&path).map_err(|error| unreadable(&path, &error))?;
         if !about.is_file() {
             return Err(SealError::Input {
@@ -54,9 +55,10 @@ impl Input {
             .extension()
             .and_then(|ending| ending.to_str())
             .unwrap_or("");
+        let separated = |usual| Format::Csv(options.delimiter.map_or(usual, Delimiter::byte));
         let format = match ending.to_ascii_lowercase().as_str() {
-            "csv" => Format::Csv(b','),
-            "tsv" | "tab" => Format::Csv(b'\t'),
+            "csv" => separated(b','),
+            "tsv" | "tab" => separated(b'\t'),
             "json" | "jsonl" | "ndjson" => Format::JsonLines,
             "parquet" => Format::Parquet,
             _ => return Err(SealError::Format { path }),
@@ -112,9 +114,14 @@ impl Input {
 /// the bytes passed.
 pub(super) fn common_schema(
     inputs: &[Input],
+    options: &CsvOptions,
     report: &mut dyn FnMut(u64),
 ) -> Result<SchemaRef, SealError> {
-    let mut csv = csv::Inference::default();
+    let is_csv = |input: &Input| matches!(input.format, Format::Csv(_));
+    if !options.is_default() && !inputs.iter().any(is_csv) {
+        return Err(SealError::NoCsv);
+    }
+    let mut csv = csv::Inference::new(options);
     let mut json = json::Inference::default();
     let mut schema: Option<Schema> = None;
     let mut before = 0;

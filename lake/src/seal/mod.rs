@@ -8,6 +8,7 @@
 mod check;
 mod csv;
 mod csv_lines;
+mod csv_options;
 mod csv_types;
 mod error;
 mod input;
@@ -20,7 +21,8 @@ mod tests;
 mod workspace;
 mod writer;
 
+pub use csv_options::{BadColumnType, BadDelimiter, ColumnType, CsvOptions, Delimiter};
 pub use error::SealError;
 pub use progress::{Progress, Stage};
-pub use run::{SealRequest, Sealed, Unencrypted, seal, write_unencrypted};
+pub use run::{SealRequest, Sealed, Unencrypted, seal, seal_with, write_unencrypted};
 pub use writer::{CREATED_BY, Protection, ROW_GROUP_ROWS, Written, write_file};

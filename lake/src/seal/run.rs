@@ -7,6 +7,7 @@ use duckblind_protocol::ids::FileId;
 use parquet::arrow::ArrowSchemaConverter;
 
 use super::check::check;
+use super::csv_options::CsvOptions;
 use super::error::SealError;
 use super::input::{Input, common_schema};
 use super::progress::{Passed, Progress, Stage};
@@ -58,13 +59,18 @@ pub struct Unencrypted {
 
 /// Seals a table.
 pub fn seal(request: SealRequest<'_>) -> Result<Sealed, SealError> {
+    seal_with(request, &CsvOptions::default())
+}
+
+/// Seals a table whose CSV inputs need a word.
+pub fn seal_with(request: SealRequest<'_>, options: &CsvOptions) -> Result<Sealed, SealError> {
     let table: TableName = request.table.parse()?;
     if request.out_dir.join(FILE_NAME).exists() {
         return Err(SealError::Exists {
             path: request.out_dir,
         });
     }
-    let mut source = Source::open(request.inputs, request.progress)?;
+    let mut source = Source::open(request.inputs, options, request.progress)?;
     let mut workspace = Workspace::open(&request.out_dir)?;
     let key_id = key_id(table.as_str());
     let mut files = Vec::new();
@@ -136,7 +142,7 @@ pub fn write_unencrypted(
     out_dir: PathBuf,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Unencrypted, SealError> {
-    let mut source = Source::open(inputs, progress)?;
+    let mut source = Source::open(inputs, &CsvOptions::default(), progress)?;
     let mut workspace = Workspace::open(&out_dir)?;
     let mut done = Unencrypted {
         files: Vec::new(),
@@ -179,13 +185,17 @@ struct Open {
 struct Part<'s, 'a>(&'s mut Source<'a>);
 
 impl<'a> Source<'a> {
-    fn open(paths: Vec<PathBuf>, progress: &'a mut dyn FnMut(Progress)) -> Result<Self, SealError> {
+    fn open(
+        paths: Vec<PathBuf>,
+        options: &CsvOptions,
+        progress: &'a mut dyn FnMut(Progress),
+    ) -> Result<Self, SealError> {
         let inputs = paths
             .into_iter()
-            .map(Input::new)
+            .map(|path| Input::new(path, options))
             .collect::<Result<Vec<_>, _>>()?;
         let total = inputs.iter().map(|input| input.size).sum();
-        let schema = common_schema(&inputs, &mut |bytes| {
+        let schema = common_schema(&inputs, options, &mut |bytes| {
             progress(Progress {
                 stage: Stage::Inspecting,
                 bytes,

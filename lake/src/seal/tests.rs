@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod csv;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use duckblind_protocol::coded::Coded as _;
+use duckblind_protocol::coded::{Coded as _, Exit};
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::encryption::decrypt::FileDecryptionProperties;
 
@@ -45,19 +47,28 @@ impl Bench {
     }
 
     fn seal(&self, inputs: &[PathBuf]) -> Result<Sealed, SealError> {
-        seal(SealRequest {
+        self.seal_with(inputs, &CsvOptions::default())
+    }
+
+    fn seal_with(&self, inputs: &[PathBuf], options: &CsvOptions) -> Result<Sealed, SealError> {
+        let request = SealRequest {
             inputs: inputs.to_vec(),
             table: "orders".into(),
             out_dir: self.out(),
             table_key: &self.key,
             owner: &self.owner,
             progress: &mut |_| {},
-        })
+        };
+        seal_with(request, options)
     }
 
     /// Seals and reads back through manifest, wrapped key and virtual file.
     fn round_trip(&self, inputs: &[PathBuf]) -> Vec<RecordBatch> {
-        let sealed = self.seal(inputs).unwrap();
+        self.round_trip_with(inputs, &CsvOptions::default())
+    }
+
+    fn round_trip_with(&self, inputs: &[PathBuf], options: &CsvOptions) -> Vec<RecordBatch> {
+        let sealed = self.seal_with(inputs, options).unwrap();
         let on_disk = fs::read(self.out().join(FILE_NAME)).unwrap();
         assert_eq!(on_disk, sealed.manifest_bytes);
         let manifest = VerifiedManifest::open(&on_disk, &self.owner.public(), None).unwrap();
@@ -109,7 +120,11 @@ impl Bench {
 
     /// The error of inputs that must not be sealed; nothing may be left of the attempt.
     fn refused(&self, inputs: &[PathBuf]) -> SealError {
-        let error = self.seal(inputs).unwrap_err();
+        self.refused_with(inputs, &CsvOptions::default())
+    }
+
+    fn refused_with(&self, inputs: &[PathBuf], options: &CsvOptions) -> SealError {
+        let error = self.seal_with(inputs, options).unwrap_err();
         assert!(!self.out().exists(), "something is left");
         error
     }
@@ -148,49 +163,33 @@ fn as_text(batch: &RecordBatch) -> Vec<String> {
 }
 
 #[test]
-fn csv_types_and_values() {
+fn an_output_that_cannot_be_written_is_no_bug() {
     let bench = Bench::new();
-    let input = bench.input(
-        "o.csv",
-        "id,price,day,zip,note,at,ok\n1,2.5,2024-01-31,00501,\"a, \"\"b\"\"\nc\",2024-01-31 10:00:00,true\n2,,2024-02-01,12345,,2024-01-31 11:00:00.5,false\n",
-    );
-    let batches = bench.round_trip(&[input]);
-    let types: Vec<_> = batches[0]
-        .schema()
-        .fields()
-        .iter()
-        .map(|field| field.data_type().clone())
-        .collect();
-    assert_eq!(
-        types[..5],
-        [
-            DataType::Int64,
-            DataType::Float64,
-            DataType::Date32,
-            DataType::Utf8,
-            DataType::Utf8
-        ]
-    );
-    assert_eq!(
-        as_text(&batches[0]),
-        [
-            "id,price,day,zip,note,at,ok",
-            "1,2.5,2024-01-31,00501,\"a, \"\"b\"\"",
-            "c\",2024-01-31T10:00:00,true",
-            "2,,2024-02-01,12345,,2024-01-31T11:00:00.500,false",
-        ]
-    );
-}
-
-#[test]
-fn several_inputs_share_their_types() {
-    let bench = Bench::new();
-    let one = bench.input("1.csv", "a,b\n1,x\n");
-    let two = bench.input("2.tsv", "a\tb\n2.5\ty\n");
-    let batches = bench.round_trip(&[one, two]);
-    assert_eq!(batches.len(), 2);
-    assert_eq!(batches[0].schema().field(0).data_type(), &DataType::Float64);
-    assert_eq!(as_text(&batches[1]), ["a,b", "2.5,y"]);
+    let input = bench.input("a.csv", "a\n1\n");
+    // In the way of the directory.
+    bench.input("out", "a file");
+    let error = bench.seal(&[input]).unwrap_err();
+    assert_eq!((error.code(), error.exit()), ("DB-LAK-046", Exit::Usage));
+    assert!(error.hint().is_some());
+    // A full disk shows inside the Parquet writer.
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let batch = RecordBatch::try_from_iter([(
+        "a",
+        Arc::new(arrow::array::Int64Array::from_iter_values(0..100_000)) as _,
+    )])
+    .unwrap();
+    let schema = batch.schema();
+    let error = write_file(
+        full,
+        &schema,
+        &mut std::iter::once(Ok(batch)),
+        Protection::Clear,
+    )
+    .unwrap_err();
+    assert_eq!((error.code(), error.exit()), ("DB-LAK-046", Exit::Usage));
 }
 
 #[test]

@@ -53,7 +53,7 @@ pub fn write_file(
     protection: Protection<'_>,
 ) -> Result<Written, SealError> {
     let io = |error: std::io::Error| SealError::Output {
-        path: "output".into(),
+        path: "the output".into(),
         kind: error.kind(),
     };
     let handle = file.try_clone().map_err(io)?;

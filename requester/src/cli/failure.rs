@@ -14,7 +14,17 @@ impl Failure {
     pub(super) fn usage(message: impl Into<String>, hint: Option<&str>) -> Self {
         Self(Box::new(CliError::Usage {
             message: message.into(),
+            expected: None,
             hint: hint.map(Into::into),
+        }))
+    }
+
+    /// A wrong use of the command line that clap has seen.
+    pub(super) fn misuse(message: String, expected: Option<String>, hint: String) -> Self {
+        Self(Box::new(CliError::Usage {
+            message,
+            expected,
+            hint: Some(hint),
         }))
     }
 
@@ -53,6 +63,7 @@ enum CliError {
     #[error("{message}")]
     Usage {
         message: String,
+        expected: Option<String>,
         hint: Option<String>,
     },
     #[error("{0}")]
@@ -74,6 +85,12 @@ impl Coded for CliError {
             Self::Usage { .. } => Exit::Usage,
             Self::Internal(_) => Exit::Internal,
             Self::Cancelled => Exit::Cancelled,
+        }
+    }
+    fn expected(&self) -> Option<String> {
+        match self {
+            Self::Usage { expected, .. } => expected.clone(),
+            _ => None,
         }
     }
     fn hint(&self) -> Option<String> {

@@ -56,12 +56,13 @@ fn new(ui: &Ui, name: &TableName, keys: &KeyArgs) -> Result<(), Failure> {
     let owner_file = keys.owner_key()?;
     ui.show(&value, || {
         format!(
-            "made key {id} in {}\nowner {} ({})\nKeep both files: without the key the table cannot be read, by anyone.",
+            "made key {id} in {}\nowner {} ({})",
             path.display(),
             format_public(&owner.public()).trim(),
             owner_file.display(),
         )
     });
+    ui.note("keep both files: without the key the table cannot be read, by anyone");
     Ok(())
 }
 
@@ -94,7 +95,7 @@ fn show(ui: &Ui, keys: &KeyArgs) -> Result<(), Failure> {
     ui.show(&value, || {
         let mut lines = vec![format!("key file  {}", path.display())];
         if ids.is_empty() {
-            lines.push("  no keys; `duckblind keys new NAME` makes one".into());
+            lines.push("  no keys".into());
         }
         lines.extend(ids.iter().map(|id| format!("  {id}")));
         lines.push(match owner {
@@ -107,5 +108,8 @@ fn show(ui: &Ui, keys: &KeyArgs) -> Result<(), Failure> {
         });
         lines.join("\n")
     });
+    if ids.is_empty() {
+        ui.note("`duckblind keys new NAME` makes a key");
+    }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The command line: what it is called, and what it ends with.
 
 mod attest;
+mod column_types;
 mod failure;
 mod hosts;
 mod inspect;
@@ -14,10 +15,12 @@ mod stop;
 mod topics;
 mod trust;
 mod ui;
+mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use duckblind_protocol::coded::Exit;
 
@@ -65,7 +68,7 @@ struct Common {
     /// Results and errors as JSON
     #[arg(long, global = true)]
     json: bool,
-    /// No progress and no notes; warnings and errors stay
+    /// No progress and no notes on stderr; results, warnings and errors stay
     #[arg(long, short, global = true)]
     quiet: bool,
     /// How log lines look (what is logged: DUCKBLIND_LOG_FILTER)
@@ -117,7 +120,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return not_parsed(&error),
     };
     logging(cli.common.log);
     let ui = Ui::new(cli.common.json, cli.common.quiet);
@@ -164,22 +167,22 @@ fn end(ui: &Ui, result: Result<(), Failure>) -> ExitCode {
     }
 }
 
-/// Help goes to stdout, wrong usage to stderr, as JSON if that was asked for.
-fn usage(error: &clap::Error) -> ExitCode {
+/// Help and version go to stdout, wrong usage to stderr, as JSON if that was asked for.
+fn not_parsed(error: &clap::Error) -> ExitCode {
     let json = std::env::args_os().any(|arg| arg == "--json");
-    if error.use_stderr() && json {
-        let text = error.to_string();
-        let first = text.lines().next().unwrap_or_default();
-        let message = first.strip_prefix("error: ").unwrap_or(first);
-        return end(&Ui::new(true, true), Err(Failure::usage(message, None)));
+    // Help that nobody asked for by name: a command without its subcommand.
+    let is_help = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && !json;
+    if error.use_stderr() && !is_help {
+        return end(&Ui::new(json, false), Err(usage::failure(error)));
     }
     // Fails only if the stream is closed: then nobody reads it.
     let _ = error.print();
-    ExitCode::from(if error.use_stderr() {
-        Exit::Usage.code()
+    let exit = if error.use_stderr() {
+        Exit::Usage
     } else {
-        0
-    })
+        Exit::Ok
+    };
+    ExitCode::from(exit.code())
 }
 
 fn logging(form: LogForm) {

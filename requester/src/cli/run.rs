@@ -1,5 +1,6 @@
 //! `duckblind run`: from a query to a whole answer.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ use crate::client::{
     TableInput, Target,
 };
 use crate::error::RequesterError;
+use crate::files::Pending;
 use crate::output::{Output, Written};
 use crate::receipt::SavedReceipt;
 use crate::trust::Trust;
@@ -38,6 +40,7 @@ pub(super) async fn run(ui: &Ui, trust: Option<&Path>, args: RunArgs) -> Result<
     let mut stop = Stop::listen()?;
     let output = Output::create(format, args.output.as_deref(), args.max_rows)
         .map_err(RequesterError::from)?;
+    let receipt_place = receipt_place(&args)?;
     let options = ConnectOptions {
         identity: Arc::new(identity(&args)?),
         order_key: owner.signing_key().clone(),
@@ -65,7 +68,7 @@ pub(super) async fn run(ui: &Ui, trust: Option<&Path>, args: RunArgs) -> Result<
         trust: &trust,
         session: &session,
         attested: &attested,
-        file: args.receipt.as_deref(),
+        place: receipt_place,
     };
     match done {
         Ok((finished, written)) => {
@@ -76,8 +79,15 @@ pub(super) async fn run(ui: &Ui, trust: Option<&Path>, args: RunArgs) -> Result<
             Ok(())
         }
         Err(end) => {
-            if let Some(receipt) = &end.receipt {
-                keeper.keep(receipt)?;
+            if let (Some(path), Some(receipt)) = (&args.receipt, &end.receipt) {
+                match keeper.keep(receipt) {
+                    Ok(()) => ui.note(&format!(
+                        "the signed receipt of this failure is kept in {}",
+                        path.display()
+                    )),
+                    // What the job failed of is still what ends the command.
+                    Err(failure) => ui.warning(&format!("no receipt: {}", failure.coded())),
+                }
             }
             if end.rows_out && !end.failure.is_quiet() {
                 ui.warning("output incomplete: the rows on stdout are not an answer");
@@ -100,6 +110,20 @@ fn request(args: &RunArgs, keys: &KeyProvider, own: PublicKey) -> Result<JobRequ
         )?);
     }
     Ok(JobRequest::new(args.query()?, tables, args.limits())?)
+}
+
+/// Taken like the output's: an older receipt is replaced, and only when the new one is whole.
+fn receipt_place(args: &RunArgs) -> Result<Option<(Pending, File)>, Failure> {
+    let Some(path) = &args.receipt else {
+        return Ok(None);
+    };
+    if args.output.as_ref() == Some(path) {
+        return Err(Failure::usage(
+            format!("result and receipt both go to {}", path.display()),
+            Some("give --receipt another name than -o"),
+        ));
+    }
+    Ok(Some(Pending::at(path).map_err(RequesterError::from)?))
 }
 
 fn identity(args: &RunArgs) -> Result<Identity, Failure> {
@@ -218,14 +242,14 @@ struct Keeper<'a> {
     trust: &'a Trust,
     session: &'a Session,
     attested: &'a Attested,
-    file: Option<&'a Path>,
+    place: Option<(Pending, File)>,
 }
 
 impl Keeper<'_> {
-    fn keep(&self, receipt: &SignedReceipt) -> Result<(), Failure> {
-        if let Some(path) = self.file {
+    fn keep(self, receipt: &SignedReceipt) -> Result<(), Failure> {
+        if let Some((place, file)) = self.place {
             SavedReceipt::new(self.trust, self.session.node(), self.attested, receipt)?
-                .save(path)?;
+                .save_to(place, file)?;
         }
         Ok(())
     }

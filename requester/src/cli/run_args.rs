@@ -21,7 +21,8 @@ Examples:
 ///
 /// The enclave is appraised first, here. Then the query and the tables' data keys are sealed to
 /// its attested key. A file given with -o appears only when the whole result and the enclave's
-/// signed receipt for it have come.
+/// signed receipt for it have come. Files of -o and --receipt are replaced, in directories that
+/// are there.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct RunArgs {
@@ -55,7 +56,8 @@ pub(super) struct RunArgs {
     /// Rows that a table shows
     #[arg(long, value_name = "N", default_value_t = DEFAULT_ROWS)]
     pub(super) max_rows: usize,
-    /// Keep what proves the job: evidence, attestation result, policy, signed job receipt
+    /// Keep what proves the job: evidence, attestation result, policy, signed job receipt; also
+    /// of a job that failed
     #[arg(long, value_name = "FILE")]
     pub(super) receipt: Option<PathBuf>,
     /// Ask the enclave for evidence with a nonce of your own

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use duckblind_lake::keys::key_id;
 use duckblind_lake::manifest::{SchemaField, VerifiedManifest};
-use duckblind_lake::seal::{Progress, SealRequest, Stage, seal as seal_table};
+use duckblind_lake::seal::{CsvOptions, Delimiter, Progress, SealRequest, Stage, seal_with};
 use duckblind_protocol::ids::Digest;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use super::column_types::ColumnTypes;
 use super::failure::Failure;
 use super::paths::KeyArgs;
 use super::ui::{self, Ui};
@@ -19,6 +20,7 @@ const EXAMPLES: &str = "\
 Examples:
   duckblind keys new orders
   duckblind seal orders.csv --table orders --out sealed/orders
+  duckblind seal prices.csv --table prices --out sealed/prices --delimiter ';' --types 'price=DECIMAL(12,2)'
   duckblind seal 2025.parquet 2026.parquet --table sales --out /data/sealed/sales";
 
 /// Seal CSV, JSON lines or Parquet files into an encrypted table
@@ -37,6 +39,13 @@ pub(super) struct SealArgs {
     /// Directory for the sealed table; must not hold one yet
     #[arg(long, short, value_name = "DIR")]
     out: PathBuf,
+    /// Types of CSV columns that are not to be inferred: BOOLEAN, INTEGER, BIGINT, DOUBLE,
+    /// DECIMAL(p,s), DATE, TIMESTAMP, VARCHAR. Inferred numbers with a point are DOUBLE
+    #[arg(long, value_name = "COL=TYPE[,COL=TYPE…]")]
+    types: Vec<ColumnTypes>,
+    /// What separates the fields of CSV files; \t is a tab [default: a comma, a tab in .tsv]
+    #[arg(long, value_name = "CHAR")]
+    delimiter: Option<Delimiter>,
     #[command(flatten)]
     keys: KeyArgs,
 }
@@ -46,16 +55,21 @@ pub(super) fn seal(ui: &Ui, args: SealArgs) -> Result<(), Failure> {
     let table_key = args.keys.provider()?.table_key(&id)?;
     let owner = args.keys.owner()?;
     let separated = args.inputs.iter().any(|path| is_separated(path));
+    let options = CsvOptions {
+        delimiter: args.delimiter,
+        types: args.types.into_iter().flat_map(|list| list.0).collect(),
+    };
     let begun = Instant::now();
     let mut meter = Meter::new(ui);
-    let sealed = seal_table(SealRequest {
+    let request = SealRequest {
         inputs: args.inputs,
         table: args.table.clone(),
         out_dir: args.out.clone(),
         table_key: &table_key,
         owner: &owner,
         progress: &mut |progress| meter.report(ui, progress),
-    });
+    };
+    let sealed = seal_with(request, &options);
     meter.bar.finish_and_clear();
     let sealed = sealed?;
     let manifest = Digest::of(&sealed.manifest_bytes);
@@ -63,8 +77,7 @@ pub(super) fn seal(ui: &Ui, args: SealArgs) -> Result<(), Failure> {
     ui.note(&columns(&taken.schema));
     if separated && let Some(name) = unseparated(&taken.schema) {
         ui.warning(&format!(
-            "the only column is named {name:?}: is it several? The fields of .csv files are \
-             separated by commas, of .tsv files by tabs"
+            "the only column is named {name:?}: is it several? --delimiter says what separates them"
         ));
     }
     let value = json!({
@@ -103,7 +116,11 @@ fn columns(schema: &[SchemaField]) -> String {
 fn is_separated(path: &Path) -> bool {
     path.extension()
         .and_then(|e| e.to_str())
-        .is_some_and(|e| e.eq_ignore_ascii_case("csv") || e.eq_ignore_ascii_case("tsv"))
+        .is_some_and(|ending| {
+            ["csv", "tsv", "tab"]
+                .iter()
+                .any(|known| ending.eq_ignore_ascii_case(known))
+        })
 }
 
 /// The one column's name, if it looks like several names with another separator between.

@@ -155,9 +155,8 @@ fn init(ui: &Ui, path: Option<&Path>, args: InitArgs) -> Result<(), Failure> {
         policies,
     };
     let trust = setup::create(&dir, &new)?;
-    ui.show(&value(&trust), || {
-        format!("{}\n{}", text(&trust), next_steps(&trust))
-    });
+    ui.show(&value(&trust), || text(&trust));
+    ui.note(next_steps(&trust).trim_end());
     Ok(())
 }
 

@@ -1,14 +1,13 @@
 //! Where bytes go: a file that appears when it is whole, or stdout.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufWriter, IsTerminal as _, Stdout, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::error::OutputError;
 use super::format::Format;
-use crate::files::{self, FileError};
+use crate::files::Pending;
 
 const BUFFER: usize = 1 << 20;
 
@@ -73,10 +72,8 @@ impl Write for Target {
 /// Where a result belongs.
 pub(super) enum Place {
     File {
-        part: PathBuf,
-        whole: PathBuf,
+        pending: Pending,
         file: Option<File>,
-        committed: bool,
     },
     Stdout,
 }
@@ -84,23 +81,10 @@ pub(super) enum Place {
 impl Place {
     /// A file; fails now if it cannot be made later.
     pub(super) fn file(path: &Path) -> Result<Self, OutputError> {
-        if path.is_dir() {
-            return Err(FileError::Exists(path.into()).into());
-        }
-        files::create_parent(path)?;
-        let part = files::beside(path);
-        // Results are as secret as the data: for their owner only.
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&part)
-            .map_err(FileError::write(&part))?;
+        let (pending, file) = Pending::at(path)?;
         Ok(Self::File {
-            part,
-            whole: path.into(),
+            pending,
             file: Some(file),
-            committed: false,
         })
     }
 
@@ -129,36 +113,12 @@ impl Place {
     }
 
     /// Everything is written: makes it last and puts it into place.
-    pub(super) fn commit(mut self, mut out: Out) -> Result<(), OutputError> {
+    pub(super) fn commit(self, mut out: Out) -> Result<(), OutputError> {
         out.flush().map_err(OutputError::write)?;
-        if let (
-            Self::File {
-                part,
-                whole,
-                committed,
-                ..
-            },
-            Sink::File(file),
-        ) = (&mut self, &out.get_ref().sink)
-        {
+        if let (Self::File { pending, .. }, Sink::File(file)) = (self, &out.get_ref().sink) {
             file.sync_all().map_err(OutputError::write)?;
-            std::fs::rename(&*part, &*whole).map_err(FileError::write(whole))?;
-            *committed = true;
+            pending.place()?;
         }
         Ok(())
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if let Self::File {
-            part,
-            committed: false,
-            ..
-        } = self
-        {
-            // Best effort: a file that is not whole is of no use to anyone.
-            let _ = std::fs::remove_file(part);
-        }
     }
 }
