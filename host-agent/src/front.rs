@@ -167,9 +167,9 @@ impl Front {
 
 fn bind(address: SocketAddr, server: quinn::ServerConfig) -> std::io::Result<Endpoint> {
     let socket = std::net::UdpSocket::bind(address)?;
+    transport::widen(&socket);
     // Larger kernel buffers if the system grants them: a burst must wait there, not be lost.
-    let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&socket, 4 << 20);
-    let _ = rustix::net::sockopt::set_socket_send_buffer_size(&socket, 4 << 20);
+    transport::widen(&socket);
     Endpoint::new(
         transport::endpoint_config(),
         Some(server),

@@ -6,8 +6,9 @@
 //! | value | setting | why |
 //! |---|---|---|
 //! | ALPN | `duckblind/1` | |
-//! | UDP payload accepted | 8,952 bytes | jumbo frames (9,000 less IPv6 and UDP headers) and loopback |
-//! | MTU discovery | up to 8,952 bytes, from 1,200 | fewer, larger packets where the path carries them |
+//! | UDP payload accepted | 6,500 bytes | ten of them, which QUIC hands over at a time, fit the kernel's 64 KiB: beyond, offload is refused |
+//! | MTU discovery | up to 6,500 bytes, from 1,200 | fewer, larger packets where the path carries them |
+//! | socket buffers | 4 MiB each way, less where the system caps them | none lost while a process waits for its turn |
 //! | stream receive window | 8 MiB | 8 Gbit/s at 8 ms on one stream |
 //! | connection receive window | 16 MiB | two such streams at once |
 //! | send window | 8 MiB | bytes kept for retransmission, per connection |
@@ -25,11 +26,14 @@ use quinn::congestion::CubicConfig;
 use quinn::{
     AckFrequencyConfig, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt,
 };
+use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size};
 
 /// The application protocol, as named in the TLS handshake.
 pub const ALPN: &[u8] = b"duckblind/1";
 /// Largest UDP payload accepted and probed for, in bytes.
-pub const MAX_UDP_PAYLOAD: u16 = 8952;
+pub const MAX_UDP_PAYLOAD: u16 = 6500;
+/// Bytes of the socket's buffers, each way.
+pub const SOCKET_BUFFER: usize = 4 << 20;
 /// Bytes a peer may send on one stream before we have read them.
 pub const STREAM_RECEIVE_WINDOW: u32 = 8 << 20;
 /// Bytes a peer may send on one connection before we have read them.
@@ -69,6 +73,12 @@ pub fn config(streams: u32) -> TransportConfig {
         .congestion_controller_factory(Arc::new(congestion))
         .enable_segmentation_offload(true);
     config
+}
+
+/// Asks for room for [`SOCKET_BUFFER`] bytes; the system may give less, which costs speed only.
+pub fn widen(socket: &std::net::UdpSocket) {
+    let _ = set_socket_recv_buffer_size(socket, SOCKET_BUFFER);
+    let _ = set_socket_send_buffer_size(socket, SOCKET_BUFFER);
 }
 
 /// The endpoint's own values: it accepts packets as large as [`config`] probes for.

@@ -19,6 +19,7 @@ pub(crate) const CONTROL_AAD: &str = "duckblind/v1/control-message";
 pub(crate) const RESULT_AAD: &str = "duckblind/v1/result-chunk";
 pub(crate) const STATUS_AAD: &str = "duckblind/v1/status-message";
 pub(crate) const TRANSCRIPT: &str = "duckblind/v1/transcript";
+pub(crate) const TAG_TRANSCRIPT: &str = "duckblind/v1/tags";
 
 pub(crate) const SIGN_TICKET: &str = "duckblind/v1/sign-ticket";
 pub(crate) const SIGN_REFUSED: &str = "duckblind/v1/sign-refused";

@@ -16,8 +16,10 @@ use crate::job_code::JobError;
 use crate::labels;
 use crate::schedule::ResultKey;
 
-/// Bytes of the result that one chunk may carry.
-pub const CHUNK_PLAINTEXT: usize = MAX_CHUNK - TAG_LEN - 1;
+/// Bytes of the result that one chunk may carry. A multiple of 64, to which Arrow aligns its buffers: what is aligned
+/// in the stream stays so in every chunk, and is read where it lies.
+pub const CHUNK_PLAINTEXT: usize = MAX_CHUNK - 64;
+const _: () = assert!(CHUNK_PLAINTEXT + TAG_LEN < MAX_CHUNK);
 
 const DATA: u8 = 0;
 const FINAL: u8 = 1;
@@ -68,8 +70,12 @@ pub struct Transcript(Box<blake3::Hasher>);
 impl Transcript {
     /// Of no chunk.
     pub fn new() -> Self {
+        Self::labelled(labels::TRANSCRIPT)
+    }
+
+    fn labelled(label: &str) -> Self {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(labels::TRANSCRIPT.as_bytes());
+        hasher.update(label.as_bytes());
         Self(Box::new(hasher))
     }
 
@@ -89,6 +95,22 @@ impl Transcript {
 impl Default for Transcript {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// The same over the tags alone. Enough within the seal, where each tag vouches for its chunk; a receipt, which has to
+/// convince those who know the key too, needs every byte.
+#[derive(Clone)]
+struct TagTranscript(Transcript);
+
+impl TagTranscript {
+    fn new() -> Self {
+        Self(Transcript::labelled(labels::TAG_TRANSCRIPT))
+    }
+
+    fn update(&mut self, chunk: &[u8]) {
+        let (_, tag) = chunk.split_at(chunk.len().saturating_sub(TAG_LEN));
+        self.0.update(tag);
     }
 }
 
@@ -117,7 +139,7 @@ pub struct Final {
     /// Result bytes in them.
     #[n(1)]
     pub bytes: u64,
-    /// Transcript hash of the data chunks.
+    /// Transcript hash of the data chunks' tags.
     #[n(2)]
     pub transcript: Digest,
     /// How it ended.
@@ -136,7 +158,7 @@ fn channel(key: &ResultKey, job: &JobId) -> Result<Channel, StreamError> {
 /// The query process's end.
 pub struct ResultSealer {
     channel: Channel,
-    transcript: Transcript,
+    tags: TagTranscript,
     chunks: u64,
     bytes: u64,
 }
@@ -146,7 +168,7 @@ impl ResultSealer {
     pub fn new(key: &ResultKey, job: &JobId) -> Result<Self, StreamError> {
         Ok(Self {
             channel: channel(key, job)?,
-            transcript: Transcript::new(),
+            tags: TagTranscript::new(),
             chunks: 0,
             bytes: 0,
         })
@@ -162,7 +184,7 @@ impl ResultSealer {
         self.channel
             .seal(buffer)
             .map_err(|_| StreamError::Refused)?;
-        self.transcript.update(buffer);
+        self.tags.update(buffer);
         self.chunks += 1;
         Ok(())
     }
@@ -172,7 +194,7 @@ impl ResultSealer {
         let mut buffer = cbor::encode(&Final {
             chunks: self.chunks,
             bytes: self.bytes,
-            transcript: self.transcript.finish(),
+            transcript: self.tags.0.finish(),
             status,
         });
         buffer.push(FINAL);
@@ -197,6 +219,8 @@ pub struct ResultOpener {
     channel: Channel,
     /// Of every chunk, as the supervisor relayed it.
     transcript: Transcript,
+    /// Of the data chunks alone.
+    tags: TagTranscript,
     chunks: u64,
     bytes: u64,
     ended: bool,
@@ -207,6 +231,7 @@ impl ResultOpener {
         Ok(Self {
             channel: channel(key, job)?,
             transcript: Transcript::new(),
+            tags: TagTranscript::new(),
             chunks: 0,
             bytes: 0,
             ended: false,
@@ -218,8 +243,9 @@ impl ResultOpener {
         if self.ended {
             return Err(StreamError::AfterFinal);
         }
-        let before = self.transcript.clone();
         self.transcript.update(&chunk);
+        let before = self.tags.clone();
+        self.tags.update(&chunk);
         if self.channel.open(&mut chunk).is_err() {
             self.ended = true;
             return Err(StreamError::Refused);
@@ -235,7 +261,7 @@ impl ResultOpener {
                 let end: Final = cbor::decode(&chunk, MAX_CHUNK)?;
                 let matches = end.chunks == self.chunks
                     && end.bytes == self.bytes
-                    && end.transcript.ct_eq(&before.finish());
+                    && end.transcript.ct_eq(&before.0.finish());
                 if !matches {
                     return Err(StreamError::Transcript);
                 }

@@ -271,7 +271,7 @@ fn no_chunk_is_larger_than_a_frame() {
     let mut sealer = ResultSealer::new(&key, &opened.order.job).unwrap();
     let mut buffer = vec![0; CHUNK_PLAINTEXT];
     sealer.seal_data(&mut buffer).unwrap();
-    assert_eq!(buffer.len(), crate::frames::MAX_CHUNK);
+    assert!(buffer.len() <= crate::frames::MAX_CHUNK);
     let mut buffer = vec![0; CHUNK_PLAINTEXT + 1];
     assert!(matches!(
         sealer.seal_data(&mut buffer),

@@ -5,12 +5,16 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
 use tokio_vsock::{VMADDR_CID_ANY, VsockAddr, VsockListener};
 
 use crate::config::Listen;
 use crate::error::EnclaveError;
+
+/// Bytes on their way to the host: one whole chunk.
+const SEND_BUFFER: usize = 1 << 20;
 
 /// What comes from the host.
 pub type Reader = Box<dyn AsyncRead + Send + Unpin>;
@@ -30,7 +34,10 @@ impl Listening {
     pub async fn accept(&self) -> io::Result<(Reader, Writer)> {
         match self {
             Self::Unix(listener, _) => {
-                let (read, write) = listener.accept().await?.0.into_split();
+                let (stream, _) = listener.accept().await?;
+                // Less works as well, with more turns.
+                let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER);
+                let (read, write) = stream.into_split();
                 Ok((Box::new(read), Box::new(write)))
             }
             Self::Vsock(listener) => {

@@ -1,8 +1,9 @@
 //! From the enclave to the requester: the road that results take.
 //!
-//! One copy: socket to buffer. The buffer's filled part is frozen and handed to QUIC, which sends
-//! from it and drops it when acknowledged.
+//! One copy: socket to block. The block's filled part is frozen and handed to QUIC, which sends
+//! from it and drops it when acknowledged; then the block is filled again.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,11 +19,14 @@ use super::activity::Activity;
 use crate::clock::unix_now;
 use crate::enclave_link::Reader;
 use crate::gate::{Direction, Gate, Piece};
+use crate::transport;
 
-/// Bytes of a fresh buffer.
+/// Bytes of a block.
 const BLOCK: usize = 512 << 10;
-/// With less room than this left, a fresh buffer is taken.
+/// With less room than this left, the next block is taken.
 const ROOM: usize = 128 << 10;
+/// Most blocks kept for another turn: what QUIC may hold unacknowledged, and two.
+const SPARE: usize = transport::SEND_WINDOW as usize / BLOCK + 2;
 
 /// Why no more goes to the requester.
 #[derive(Debug)]
@@ -47,6 +51,8 @@ pub(super) struct Downlink<'a> {
     activity: &'a Activity,
     reader: Reader,
     buffer: BytesMut,
+    /// Full blocks, oldest first; parts of them may still be with QUIC.
+    spare: VecDeque<BytesMut>,
     gate: Gate,
     /// Passed by the gate, not yet taken by QUIC.
     pending: Bytes,
@@ -64,7 +70,8 @@ impl<'a> Downlink<'a> {
             peer,
             activity,
             reader,
-            buffer: BytesMut::new(),
+            buffer: BytesMut::with_capacity(BLOCK),
+            spare: VecDeque::new(),
             gate: Gate::new(Direction::FromEnclave),
             pending: Bytes::new(),
         }
@@ -122,9 +129,24 @@ impl<'a> Downlink<'a> {
 
     async fn fill(&mut self) -> std::io::Result<usize> {
         if self.buffer.capacity() - self.buffer.len() < ROOM {
-            self.buffer.reserve(BLOCK);
+            self.turn_over();
         }
         self.reader.read_buf(&mut self.buffer).await
+    }
+
+    /// Goes on in a block that QUIC is done with, or in a new one.
+    fn turn_over(&mut self) {
+        let done = self.spare.front_mut().is_some_and(|b| b.try_reclaim(BLOCK));
+        let mut next = self
+            .spare
+            .pop_front_if(|_| done)
+            .unwrap_or_else(|| BytesMut::with_capacity(BLOCK));
+        next.extend_from_slice(&self.buffer);
+        let mut full = std::mem::replace(&mut self.buffer, next);
+        full.clear();
+        if self.spare.len() < SPARE {
+            self.spare.push_back(full);
+        }
     }
 
     fn ended(&self) -> DownEnd {

@@ -92,6 +92,17 @@ impl JobFailure {
         Self::Failed { error, place }
     }
 
+    /// A cancellation that nobody here asked for: to the enclave, a requester whose line is cut
+    /// looks like one that has left.
+    pub(super) fn not_asked_for(self) -> Self {
+        match self {
+            Self::Failed { error, .. } if error.code == JobCode::Cancelled => Self::Cut(
+                ClientError::Cut("the enclave no longer heard from here".into()),
+            ),
+            other => other,
+        }
+    }
+
     /// Whether rows that were handed out already may be part of something else than the answer.
     pub fn is_incomplete(&self) -> bool {
         !matches!(self, Self::Refused { .. } | Self::TooMuch { .. })

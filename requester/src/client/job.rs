@@ -2,6 +2,7 @@
 //! and says at the end whether they may be used.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use duckblind_protocol::body::SecretText;
@@ -182,7 +183,8 @@ impl Drop for RunningJob {
 /// Reads the stream to its end, keeps the job alive meanwhile, cancels it on request.
 async fn drive(mut reader: Reader, controls: Controls, cancel: Arc<Notify>) -> Ended {
     let cancelled = Notify::new();
-    let speak = controls.run(&cancel, &cancelled);
+    let asked = AtomicBool::new(false);
+    let speak = controls.run(&cancel, &cancelled, &asked);
     let give_up = async {
         cancelled.notified().await;
         tokio::time::sleep(CANCEL_GRACE).await;
@@ -192,6 +194,11 @@ async fn drive(mut reader: Reader, controls: Controls, cancel: Arc<Notify>) -> E
         () = give_up => Err(JobFailure::Cancelled),
         never = speak => match never {},
     };
+    // Relaxed: one task.
+    let result = result.map_err(|failure| match failure {
+        failure if asked.load(Ordering::Relaxed) => failure,
+        failure => failure.not_asked_for(),
+    });
     Ended {
         result,
         receipt: reader.progress.receipt.take(),
@@ -206,7 +213,12 @@ struct Controls {
 }
 
 impl Controls {
-    async fn run(mut self, cancel: &Notify, cancelled: &Notify) -> std::convert::Infallible {
+    async fn run(
+        mut self,
+        cancel: &Notify,
+        cancelled: &Notify,
+        asked: &AtomicBool,
+    ) -> std::convert::Infallible {
         let mut ticks = tokio::time::interval_at(
             tokio::time::Instant::now() + self.every,
             self.every.max(Duration::from_millis(1)),
@@ -217,6 +229,9 @@ impl Controls {
                 _ = ticks.tick() => ControlMessage::KeepAlive,
                 () = cancel.notified() => ControlMessage::Cancel,
             };
+            if message == ControlMessage::Cancel {
+                asked.store(true, Ordering::Relaxed);
+            }
             let sent = match self.control.seal(message) {
                 Ok(sealed) => self.sender.send(Kind::Control, &sealed).await.is_ok(),
                 Err(_) => false,

@@ -1,9 +1,11 @@
 //! Frames on one QUIC stream, with a time limit on every wait.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::Bytes;
 use duckblind_protocol::frames::{HEADER_LEN, Header, HostSays, Kind};
-use quinn::{Connection, ReadExactError, RecvStream, SendStream, VarInt};
+use quinn::{Connection, RecvStream, SendStream, VarInt};
 
 use super::error::ClientError;
 
@@ -12,11 +14,18 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long it may take to make room for a frame of ours.
 pub const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Packets taken from QUIC at a time: its lock is taken once for all of them.
+const AT_ONCE: usize = 32;
+
 /// The sending half.
 pub struct FrameSender(SendStream);
 
 /// The receiving half.
-pub struct FrameReceiver(RecvStream);
+pub struct FrameReceiver {
+    stream: RecvStream,
+    /// Taken from QUIC, not yet looked at.
+    ahead: VecDeque<Bytes>,
+}
 
 /// One frame as it came; what it says is not known to be true.
 #[derive(Debug)]
@@ -33,7 +42,11 @@ pub async fn open(connection: &Connection) -> Result<(FrameSender, FrameReceiver
         .await
         .map_err(|_| ClientError::TimedOut("the host grants no further stream"))?;
     let (send, receive) = opened.map_err(|e| ClientError::Cut(e.to_string()))?;
-    Ok((FrameSender(send), FrameReceiver(receive)))
+    let receiver = FrameReceiver {
+        stream: receive,
+        ahead: VecDeque::new(),
+    };
+    Ok((FrameSender(send), receiver))
 }
 
 impl FrameSender {
@@ -92,31 +105,60 @@ impl FrameReceiver {
     }
 
     async fn read(&mut self) -> Result<Option<Frame>, ClientError> {
-        let mut header = [0; HEADER_LEN];
-        match self.0.read_exact(&mut header).await {
-            Ok(()) => {}
-            Err(ReadExactError::FinishedEarly(0)) => return Ok(None),
-            Err(e) => return Err(ClientError::Cut(e.to_string())),
+        if self.ahead.is_empty() && !self.more().await? {
+            return Ok(None);
         }
+        let mut header = Vec::with_capacity(HEADER_LEN);
+        self.take(&mut header, HEADER_LEN).await?;
+        let header = <[u8; HEADER_LEN]>::try_from(header).unwrap_or_default();
         let header = Header::parse(header).map_err(|e| ClientError::Frame(e.to_string()))?;
         if header.kind.towards_enclave() || header.kind.for_host_only() {
             return Err(ClientError::Frame(format!("{:?} frame", header.kind)));
         }
-        let mut payload = vec![0; header.len];
-        self.0
-            .read_exact(&mut payload)
-            .await
-            .map_err(|e| ClientError::Cut(e.to_string()))?;
+        // Capped by the parser, per kind.
+        let mut payload = Vec::with_capacity(header.len);
+        self.take(&mut payload, header.len).await?;
         Ok(Some(Frame {
             kind: header.kind,
             payload,
         }))
+    }
+
+    /// Fills `into` up to `len` bytes.
+    async fn take(&mut self, into: &mut Vec<u8>, len: usize) -> Result<(), ClientError> {
+        while into.len() < len {
+            let Some(mut front) = self.ahead.pop_front() else {
+                if self.more().await? {
+                    continue;
+                }
+                return Err(ClientError::Cut("the stream ended within a frame".into()));
+            };
+            let part = front.split_to(front.len().min(len - into.len()));
+            into.extend_from_slice(&part);
+            if !front.is_empty() {
+                self.ahead.push_front(front);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what has come; false at the end of the stream.
+    async fn more(&mut self) -> Result<bool, ClientError> {
+        let mut come = [const { Bytes::new() }; AT_ONCE];
+        let taken = self
+            .stream
+            .read_chunks(&mut come)
+            .await
+            .map_err(|e| ClientError::Cut(e.to_string()))?;
+        let come = come.into_iter().filter(|chunk| !chunk.is_empty());
+        self.ahead.extend(come);
+        Ok(taken.is_some())
     }
 }
 
 impl Drop for FrameReceiver {
     fn drop(&mut self) {
         // Nothing more of this stream is wanted; fails only if it has ended already.
-        let _ = self.0.stop(VarInt::from_u32(0));
+        let _ = self.stream.stop(VarInt::from_u32(0));
     }
 }

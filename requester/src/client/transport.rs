@@ -12,6 +12,7 @@ use quinn::{
     AckFrequencyConfig, ClientConfig, Connection, ConnectionError, Endpoint, EndpointConfig,
     IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt,
 };
+use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size};
 use rustls_pki_types::CertificateDer;
 
 use super::error::ClientError;
@@ -23,7 +24,10 @@ pub const ALPN: &[u8] = b"duckblind/1";
 /// How long a host may take for the handshake.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-const MAX_UDP_PAYLOAD: u16 = 8952;
+/// Accepted and probed for, in bytes.
+pub const MAX_UDP_PAYLOAD: u16 = 6500;
+/// Of the UDP socket, each way, in bytes.
+pub const SOCKET_BUFFER: usize = 4 << 20;
 const STREAM_RECEIVE_WINDOW: u32 = 8 << 20;
 const RECEIVE_WINDOW: u32 = 16 << 20;
 const SEND_WINDOW: u64 = 8 << 20;
@@ -76,6 +80,9 @@ impl Transport {
         };
         let failed = |e: std::io::Error| ClientError::Tls(format!("UDP socket: {e}"));
         let socket = std::net::UdpSocket::bind(local).map_err(failed)?;
+        // The system may give less, which costs speed only.
+        let _ = set_socket_recv_buffer_size(&socket, SOCKET_BUFFER);
+        let _ = set_socket_send_buffer_size(&socket, SOCKET_BUFFER);
         let mut config = EndpointConfig::default();
         // Refused only below 1,200.
         let _ = config.max_udp_payload_size(MAX_UDP_PAYLOAD);

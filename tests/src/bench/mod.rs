@@ -1,5 +1,6 @@
 //! Measurements, one module per group, and what they share.
 
+mod cpu;
 mod job;
 mod memory;
 mod pool;

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use duckblind::client::transport::{MAX_UDP_PAYLOAD, SOCKET_BUFFER};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{ClientConfig, Connection, Endpoint, EndpointConfig, ServerConfig, TokioRuntime};
 use rcgen::{CertificateParams, KeyPair, PKCS_ED25519};
+use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size};
 use rustls::RootCertStore;
 use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -49,11 +51,13 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-/// A UDP socket that takes packets as large as the product's.
+/// A UDP socket as the product's.
 fn endpoint(server: Option<ServerConfig>) -> Result<Endpoint> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    set_socket_recv_buffer_size(&socket, SOCKET_BUFFER)?;
+    set_socket_send_buffer_size(&socket, SOCKET_BUFFER)?;
     let mut config = EndpointConfig::default();
-    config.max_udp_payload_size(8952)?;
+    config.max_udp_payload_size(MAX_UDP_PAYLOAD)?;
     Ok(Endpoint::new(
         config,
         server,
@@ -139,6 +143,11 @@ impl RawQuic {
             connection,
             _endpoint: endpoint,
         })
+    }
+
+    /// The sending process.
+    pub fn sender(&self) -> u32 {
+        self.child.id()
     }
 
     /// Moves `bytes` and says how long that took.

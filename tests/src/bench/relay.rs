@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use duckblind::Session;
 use duckblind::client::JobRequest;
 
+use super::cpu;
 use super::raw_quic::RawQuic;
 use super::report::{Measured, Report, median};
 use super::{Effort, MEMORY, THREADS, workspace};
@@ -46,15 +47,29 @@ pub(super) fn measure(effort: Effort, report: &mut Report) -> Result<()> {
     ensure!(bytes >= LEAST, "the stream has only {bytes} bytes");
     runtime.block_on(raw.pull(bytes))?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut our_cost, mut their_cost) = (Cost::default(), Cost::default());
+    let (host, sender, here) = (stack.host.pid(), raw.sender(), std::process::id());
     for _ in 0..effort.alternations().max(5) {
+        let before = Cost::now(host, here)?;
         let (bytes, seconds) = runtime.block_on(stream(&session, &request))?;
+        our_cost.add(&before, &Cost::now(host, here)?, bytes);
         ours.push(mib(bytes) / seconds);
+        let before = Cost::now(sender, here)?;
         let time = runtime.block_on(raw.pull(bytes))?;
+        their_cost.add(&before, &Cost::now(sender, here)?, bytes);
         theirs.push(mib(bytes) / time.as_secs_f64());
     }
     drop((session, raw, stack));
 
     let (ours, theirs, scan) = (median(&ours), median(&theirs), scan(&input.file, bytes)?);
+    // What does not depend on how many processors the processes share: what each end computes.
+    for (name, ours, theirs) in [
+        ("host-cpu-s-per-gib", our_cost.sends, their_cost.sends),
+        ("client-cpu-s-per-gib", our_cost.takes, their_cost.takes),
+    ] {
+        let cost = Measured::value("relay", name, ours / our_cost.gib, "s/GiB");
+        report.add(cost.against(theirs / their_cost.gib));
+    }
     report.add(Measured::value("relay", "scan-mib-per-second", scan, "MiB/s").higher());
     report.add(Measured::value("relay", "raw-mib-per-second", theirs, "MiB/s").higher());
     report.add(
@@ -68,6 +83,30 @@ pub(super) fn measure(effort: Effort, report: &mut Report) -> Result<()> {
             .target(0.7),
     );
     Ok(())
+}
+
+/// Processor seconds of the process that sends over QUIC and of this one, which takes, and for how much.
+#[derive(Default)]
+struct Cost {
+    sends: f64,
+    takes: f64,
+    gib: f64,
+}
+
+impl Cost {
+    fn now(sender: u32, taker: u32) -> Result<Self> {
+        Ok(Self {
+            sends: cpu::seconds(sender)?,
+            takes: cpu::seconds(taker)?,
+            gib: 0.0,
+        })
+    }
+
+    fn add(&mut self, before: &Self, after: &Self, bytes: u64) {
+        self.sends += after.sends - before.sends;
+        self.takes += after.takes - before.takes;
+        self.gib += mib(bytes) / 1024.0;
+    }
 }
 
 /// One job's stream: bytes of Arrow, and seconds from `accepted` to the verified receipt.
