@@ -227,54 +227,11 @@ impl EnclaveConfig {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-pub(crate) mod tests {
+mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    /// A configuration that `policies/development.toml` accepts.
-    pub(crate) fn sample() -> EnclaveConfig {
-        EnclaveConfig {
-            v: VERSION,
-            walls: vec![
-                Wall::FreshExec,
-                Wall::EmptyEnvironment,
-                Wall::ClosedDescriptors,
-                Wall::NoNewPrivs,
-                Wall::NotDumpable,
-                Wall::NoCoreDumps,
-                Wall::ResourceLimits,
-                Wall::ProcessGroup,
-                Wall::NoSpill,
-                Wall::NoCapabilities,
-            ],
-            backend: Backend::Process,
-            engine: "duckdb 2.0.0".into(),
-            egress: vec![],
-            clock: Clock::Boottime,
-            clock_source: "tsc".into(),
-            providers: vec![Provider::LocalFake],
-            requesters: Requesters::Any,
-            limits: ConfigLimits {
-                max_jobs: 4,
-                standbys: 2,
-                wall_ms: 600_000,
-                memory_bytes: 4 << 30,
-                result_bytes: 4 << 30,
-                threads: 2,
-            },
-            timeouts: Timeouts {
-                ticket_ms: 60_000,
-                expiry_ms: 60_000,
-                keepalive_ms: 30_000,
-                progress_ms: 30_000,
-                epoch_ms: 3_600_000,
-                drain_ms: 30_000,
-                standby_ms: 3_600_000,
-            },
-            spill: Spill::Off,
-        }
-    }
+    use crate::sample::config as sample;
 
     #[test]
     fn walls_in_order_and_once() {

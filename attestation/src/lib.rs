@@ -21,6 +21,8 @@ pub mod measurement;
 pub mod policy;
 pub mod reason;
 pub mod release;
+#[cfg(any(test, feature = "simulator"))]
+pub mod sample;
 pub mod snp;
 
 #[cfg(feature = "simulator")]

@@ -109,18 +109,9 @@ impl ReleaseManifest {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-
-    pub(crate) fn sample() -> ReleaseManifest {
-        ReleaseManifest {
-            v: VERSION,
-            binary: Digest::of(b"binary"),
-            commit: "0123456789abcdef".into(),
-            lockfile: Digest::of(b"lock"),
-            rustc: "rustc 1.95.0".into(),
-        }
-    }
+    use crate::sample::release as sample;
 
     #[test]
     fn both_encodings_round_trip() {

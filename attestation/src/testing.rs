@@ -71,8 +71,8 @@ pub(crate) struct Case {
 impl Case {
     /// One that is accepted.
     pub(crate) fn good() -> Self {
-        let config = crate::config::tests::sample();
-        let release = crate::release::tests::sample();
+        let config = crate::sample::config();
+        let release = crate::sample::release();
         let challenge = Challenge::new(Nonce::from_bytes([3; 32]), Digest::of(b"audience"));
         let policy = fill_development(
             TEMPLATE,

@@ -39,7 +39,7 @@ pub const STREAM_RECEIVE_WINDOW: u32 = 8 << 20;
 /// Bytes a peer may send on one connection before we have read them.
 pub const RECEIVE_WINDOW: u32 = 16 << 20;
 /// Bytes kept until acknowledged, per connection.
-pub const SEND_WINDOW: u64 = 8 << 20;
+pub const SEND_WINDOW: usize = 8 << 20;
 /// First congestion window, in bytes.
 pub const INITIAL_WINDOW: u64 = 256 << 10;
 /// Silence after which a connection is given up, in milliseconds.
@@ -66,7 +66,7 @@ pub fn config(streams: u32) -> TransportConfig {
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_MS))))
         .stream_receive_window(VarInt::from_u32(STREAM_RECEIVE_WINDOW))
         .receive_window(VarInt::from_u32(RECEIVE_WINDOW))
-        .send_window(SEND_WINDOW)
+        .send_window(SEND_WINDOW as u64)
         .initial_rtt(Duration::from_millis(100))
         .mtu_discovery_config(Some(discovery))
         .ack_frequency_config(Some(acknowledgements))

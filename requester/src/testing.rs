@@ -6,13 +6,12 @@ use std::sync::OnceLock;
 
 use duckblind_attestation::appraise::{Expected, Inputs, appraise};
 use duckblind_attestation::attester::Attester as _;
-use duckblind_attestation::config::{
-    Backend, Clock, ConfigLimits, EnclaveConfig, Provider, Requesters, Spill, Timeouts, Wall,
-};
+use duckblind_attestation::config::EnclaveConfig;
 use duckblind_attestation::ear::{Context, EarClaims, EarSigner, VerifierId, sign_cose, sign_jwt};
 use duckblind_attestation::evidence::Evidence;
 use duckblind_attestation::policy::{Policy, fill_development};
 use duckblind_attestation::release::ReleaseManifest;
+use duckblind_attestation::sample;
 use duckblind_attestation::simulator::{self, SimulatedSnp};
 use duckblind_protocol::ids::{Digest, InstanceId, Nonce, PublicKey, UnixTime};
 use duckblind_protocol::kem::KemSecret;
@@ -48,49 +47,6 @@ pub(crate) fn signing_key(seed: u8) -> SigningKey {
 pub(crate) fn kem() -> &'static KemSecret {
     static KEM: OnceLock<KemSecret> = OnceLock::new();
     KEM.get_or_init(|| KemSecret::generate().unwrap())
-}
-
-fn config() -> EnclaveConfig {
-    EnclaveConfig {
-        v: 1,
-        walls: vec![
-            Wall::FreshExec,
-            Wall::EmptyEnvironment,
-            Wall::ClosedDescriptors,
-            Wall::NoNewPrivs,
-            Wall::NotDumpable,
-            Wall::NoCoreDumps,
-            Wall::ResourceLimits,
-            Wall::ProcessGroup,
-            Wall::NoSpill,
-            Wall::NoCapabilities,
-        ],
-        backend: Backend::Process,
-        engine: "duckdb 2.0.0".into(),
-        egress: vec![],
-        clock: Clock::Boottime,
-        clock_source: "tsc".into(),
-        providers: vec![Provider::LocalFake],
-        requesters: Requesters::Any,
-        limits: ConfigLimits {
-            max_jobs: 4,
-            standbys: 2,
-            wall_ms: 600_000,
-            memory_bytes: 4 << 30,
-            result_bytes: 4 << 30,
-            threads: 2,
-        },
-        timeouts: Timeouts {
-            ticket_ms: 60_000,
-            expiry_ms: 60_000,
-            keepalive_ms: 30_000,
-            progress_ms: 30_000,
-            epoch_ms: 3_600_000,
-            drain_ms: 30_000,
-            standby_ms: 3_600_000,
-        },
-        spill: Spill::Off,
-    }
 }
 
 /// Everything that a requester is shown, in parts that a test can change.
@@ -130,7 +86,7 @@ impl Scene {
         .unwrap();
         let signer = signing_key(1);
         Self {
-            config: config(),
+            config: sample::config(),
             release,
             instance: signing_key(2),
             audience: PublicKey::of(&signer),

@@ -1,7 +1,6 @@
 //! The one job of a query process: open its section, check its inputs, run its query, seal the
 //! answer. Every error in full, inside the sealed stream only.
 
-use std::io;
 use std::os::fd::OwnedFd;
 
 use arrow::ipc::writer::StreamWriter;
@@ -104,8 +103,8 @@ fn stream(mut rows: Rows, output: &mut SealedOutput) -> Result<u64, JobError> {
     match written {
         Ok(()) => Ok(count),
         Err(Failure::Engine(error)) => Err(error.to_job_error()),
-        Err(Failure::Output(_)) if output.is_beyond_limit() => Err(output.limit_error()),
-        Err(Failure::Output(_)) => Err(JobError::new(
+        Err(Failure::Output) if output.is_beyond_limit() => Err(output.limit_error()),
+        Err(Failure::Output) => Err(JobError::new(
             JobCode::Internal,
             "the result cannot be written",
         )),
@@ -114,7 +113,8 @@ fn stream(mut rows: Rows, output: &mut SealedOutput) -> Result<u64, JobError> {
 
 enum Failure {
     Engine(EngineError),
-    Output(#[allow(dead_code)] io::Error),
+    /// The channel is gone, or its limit reached: what exactly, nobody could be told.
+    Output,
 }
 
 impl From<EngineError> for Failure {
@@ -124,7 +124,7 @@ impl From<EngineError> for Failure {
 }
 
 impl From<arrow::error::ArrowError> for Failure {
-    fn from(error: arrow::error::ArrowError) -> Self {
-        Self::Output(io::Error::other(error))
+    fn from(_: arrow::error::ArrowError) -> Self {
+        Self::Output
     }
 }

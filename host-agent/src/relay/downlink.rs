@@ -26,7 +26,7 @@ const BLOCK: usize = 512 << 10;
 /// With less room than this left, the next block is taken.
 const ROOM: usize = 128 << 10;
 /// Most blocks kept for another turn: what QUIC may hold unacknowledged, and two.
-const SPARE: usize = transport::SEND_WINDOW as usize / BLOCK + 2;
+const SPARE: usize = transport::SEND_WINDOW / BLOCK + 2;
 
 /// Why no more goes to the requester.
 #[derive(Debug)]

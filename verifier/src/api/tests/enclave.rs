@@ -5,13 +5,10 @@ use std::sync::{Arc, OnceLock};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use duckblind_attestation::attester::Attester as _;
-use duckblind_attestation::config::{
-    Backend, Clock, ConfigLimits, EnclaveConfig, Provider, Requesters, Spill, Timeouts, Wall,
-};
 use duckblind_attestation::ear::{self, EarClaims, EarVerifyKey};
 use duckblind_attestation::evidence::Evidence;
 use duckblind_attestation::policy::fill_development;
-use duckblind_attestation::release::ReleaseManifest;
+use duckblind_attestation::sample;
 use duckblind_attestation::simulator::{self, SimulatedSnp};
 use duckblind_protocol::http::{AppraisalReply, ChallengeReply};
 use duckblind_protocol::ids::{Digest, InstanceId, Nonce, PublicKey};
@@ -33,59 +30,6 @@ fn platform_dir() -> &'static std::path::Path {
     .path()
 }
 
-fn release() -> ReleaseManifest {
-    ReleaseManifest {
-        v: 1,
-        binary: Digest::of(b"binary"),
-        commit: "0123456789abcdef".into(),
-        lockfile: Digest::of(b"lock"),
-        rustc: "rustc 1.95.0".into(),
-    }
-}
-
-fn config() -> EnclaveConfig {
-    EnclaveConfig {
-        v: 1,
-        walls: vec![
-            Wall::FreshExec,
-            Wall::EmptyEnvironment,
-            Wall::ClosedDescriptors,
-            Wall::NoNewPrivs,
-            Wall::NotDumpable,
-            Wall::NoCoreDumps,
-            Wall::ResourceLimits,
-            Wall::ProcessGroup,
-            Wall::NoSpill,
-            Wall::NoCapabilities,
-        ],
-        backend: Backend::Process,
-        engine: "duckdb 2.0.0".into(),
-        egress: vec![],
-        clock: Clock::Boottime,
-        clock_source: "tsc".into(),
-        providers: vec![Provider::LocalFake],
-        requesters: Requesters::Any,
-        limits: ConfigLimits {
-            max_jobs: 4,
-            standbys: 2,
-            wall_ms: 600_000,
-            memory_bytes: 4 << 30,
-            result_bytes: 4 << 30,
-            threads: 2,
-        },
-        timeouts: Timeouts {
-            ticket_ms: 60_000,
-            expiry_ms: 60_000,
-            keepalive_ms: 30_000,
-            progress_ms: 30_000,
-            epoch_ms: 300_000,
-            drain_ms: 30_000,
-            standby_ms: 3_600_000,
-        },
-        spill: Spill::Off,
-    }
-}
-
 /// One boot of an enclave on the simulated platform.
 pub(super) struct Enclave {
     platform: SimulatedSnp,
@@ -102,8 +46,8 @@ impl Enclave {
             instance_key: PublicKey::from_bytes([2; 32]),
             instance: InstanceId::from_bytes([instance; 32]),
             epoch: 5,
-            config: config().digest(),
-            release: release().digest(),
+            config: sample::config().digest(),
+            release: sample::release().digest(),
             prev: Some(Digest::of(b"the epoch before")),
         };
         Self {
@@ -127,8 +71,8 @@ impl Enclave {
             report: raw.report,
             key_statement: statement,
             challenge,
-            config: config().encode(),
-            release: release().encode(),
+            config: sample::config().encode(),
+            release: sample::release().encode(),
             endorsements: raw.endorsements,
         };
         STANDARD.encode(evidence.encode())
@@ -158,7 +102,7 @@ pub(super) async fn accepting(more: &str) -> Verifier {
         TEMPLATE,
         &[platform.root()],
         &[platform.measurement()],
-        &[release().digest()],
+        &[sample::release().digest()],
     );
     std::fs::write(home.path().join("policy.toml"), policy.unwrap()).unwrap();
     // Certificates of the platform were made just now.
