@@ -1,5 +1,5 @@
 //! QUIC as this house speaks it. The values must be the host's own, else one end brakes the other;
-//! `docs/protocol.md` lists them.
+//! `host-agent/src/transport.rs` says why they are what they are.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
