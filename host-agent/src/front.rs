@@ -167,7 +167,6 @@ impl Front {
 
 fn bind(address: SocketAddr, server: quinn::ServerConfig) -> std::io::Result<Endpoint> {
     let socket = std::net::UdpSocket::bind(address)?;
-    transport::widen(&socket);
     // Larger kernel buffers if the system grants them: a burst must wait there, not be lost.
     transport::widen(&socket);
     Endpoint::new(

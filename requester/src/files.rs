@@ -34,7 +34,10 @@ pub enum FileError {
     /// In the way of a new file.
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
-    /// Nowhere to put a new file.
+    /// A directory, a device, a pipe, or a name that only a directory can have.
+    #[error("{} cannot be the name of a file", .0.display())]
+    NoFile(PathBuf),
+    /// The directory to write in is missing.
     #[error("there is no directory {}", .0.display())]
     NoDirectory(PathBuf),
     /// A secret that others may read.
@@ -90,6 +93,7 @@ impl Coded for FileError {
             Self::TooLarge { .. } => "DB-REQ-005",
             Self::Contents { .. } => "DB-REQ-006",
             Self::NoDirectory(_) => "DB-REQ-007",
+            Self::NoFile(_) => "DB-REQ-008",
         }
     }
     fn exit(&self) -> Exit {
@@ -115,6 +119,7 @@ impl Coded for FileError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Exists(_) => Some("choose another place, or move the old file away first".into()),
+            Self::NoFile(_) => Some("name a regular file, there already or not".into()),
             Self::NoDirectory(path) => Some(format!(
                 "make it first: mkdir -p {}; or name another place",
                 path.display()
@@ -138,8 +143,10 @@ impl Pending {
     /// Takes a place, in a directory that is there, with the file to write: for its owner only.
     /// A file that has the name already stays until it is replaced as a whole.
     pub fn at(path: &Path) -> Result<(Self, File), FileError> {
-        if path.is_dir() {
-            return Err(FileError::Exists(path.into()));
+        // Nor a device, a pipe, or what can only be a directory: a rename would fail, or replace it.
+        let other = path.symlink_metadata().is_ok() && !path.is_file();
+        if other || path.as_os_str().as_encoded_bytes().ends_with(b"/") || path.ends_with(".") {
+            return Err(FileError::NoFile(path.into()));
         }
         if let Some(parent) = path.parent()
             && !parent.as_os_str().is_empty()
@@ -349,7 +356,10 @@ mod tests {
         let error = Pending::at(&dir.path().join("none/a")).err().unwrap();
         assert_eq!((error.code(), error.exit()), ("DB-REQ-007", Exit::Usage));
         assert!(error.hint().unwrap().contains("mkdir"));
-        assert_eq!(Pending::at(dir.path()).err().unwrap().code(), "DB-REQ-003");
+        let slash = dir.path().join("new/");
+        for place in [dir.path(), &slash, Path::new("/dev/null")] {
+            assert_eq!(Pending::at(place).err().unwrap().code(), "DB-REQ-008");
+        }
         assert_eq!(files(), 0);
 
         let path = dir.path().join("a");

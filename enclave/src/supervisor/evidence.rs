@@ -20,6 +20,8 @@ const MAX_WAITING: usize = 12;
 /// Who is given evidence, and when.
 pub struct Turns {
     waiting: Semaphore,
+    /// The host's own place, which no requester takes.
+    hosts: Semaphore,
     attesting: Semaphore,
 }
 
@@ -33,15 +35,21 @@ impl Default for Turns {
     fn default() -> Self {
         Self {
             waiting: Semaphore::new(MAX_ATTESTING + MAX_WAITING),
+            hosts: Semaphore::new(1),
             attesting: Semaphore::new(MAX_ATTESTING),
         }
     }
 }
 
 impl Turns {
-    /// A turn, after a short wait; none at all if too many wait already.
-    pub async fn take(&self) -> Option<Turn<'_>> {
-        let waiting = self.waiting.try_acquire().ok()?;
+    /// A turn, after a short wait; none at all if too many wait already. A challenge without a
+    /// requester's nonce is the host's own, which keeps the node listed: it has a place of its own.
+    pub async fn take(&self, request: &ChallengeRequest) -> Option<Turn<'_>> {
+        let places = match request.requester_nonce {
+            Some(_) => &self.waiting,
+            None => &self.hosts,
+        };
+        let waiting = places.try_acquire().ok()?;
         Some(Turn {
             _waiting: waiting,
             _attesting: self.attesting.acquire().await.ok()?,
@@ -85,6 +93,7 @@ pub async fn answer(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use duckblind_protocol::ids::{Digest, Nonce};
     use std::pin::Pin;
     use std::task::{Context, Poll, Waker};
 
@@ -92,11 +101,21 @@ mod tests {
         future.poll(&mut Context::from_waker(Waker::noop()))
     }
 
+    fn asked(requester_nonce: Option<Nonce>) -> ChallengeRequest {
+        ChallengeRequest {
+            v: duckblind_protocol::handshake::VERSION,
+            verifier_nonce: Nonce::from_bytes([1; 32]),
+            requester_nonce,
+            audience: Digest::of(b"signer"),
+        }
+    }
+
     #[test]
     fn few_at_a_time_a_few_more_wait_and_the_rest_is_sent_away() {
         let turns = Turns::default();
+        let (theirs, hosts) = (asked(Some(Nonce::from_bytes([2; 32]))), asked(None));
         let mut asked: Vec<_> = (0..=MAX_ATTESTING + MAX_WAITING)
-            .map(|_| Box::pin(turns.take()))
+            .map(|_| Box::pin(turns.take(&theirs)))
             .collect();
         let mut taken = Vec::new();
         let (mut waiting, mut away) = (0, 0);
@@ -111,6 +130,13 @@ mod tests {
             (taken.len(), waiting, away),
             (MAX_ATTESTING, MAX_WAITING, 1)
         );
+        // The host still has its place, once.
+        let mut host = Box::pin(turns.take(&hosts));
+        assert!(poll_once(host.as_mut()).is_pending());
+        let mut again = Box::pin(turns.take(&hosts));
+        assert!(matches!(poll_once(again.as_mut()), Poll::Ready(None)));
+        drop(host);
+
         taken.clear();
         let next = poll_once(asked.get_mut(MAX_ATTESTING).unwrap().as_mut());
         assert!(matches!(next, Poll::Ready(Some(_))));

@@ -190,7 +190,7 @@ async fn challenge<W: AsyncWrite + Unpin>(
     let Ok(request) = ChallengeRequest::decode(payload) else {
         return refuse(write, malformed(shared)).await;
     };
-    let Some(_turn) = shared.turns.take().await else {
+    let Some(_turn) = shared.turns.take(&request).await else {
         let busy = shared.refused(None, JobCode::Busy, Some(ATTEST_RETRY_MS));
         return refuse(write, busy).await;
     };

@@ -95,7 +95,7 @@ async fn places_that_cannot_be_written_are_refused_before_anything_is_dialled() 
         ),
         (
             &["-o", &csv, "--receipt", &place.own("results")],
-            "DB-REQ-003",
+            "DB-REQ-008",
         ),
         (&["-o", &csv, "--receipt", &csv], "DB-REQ-090"),
     ] {

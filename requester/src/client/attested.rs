@@ -131,9 +131,9 @@ async fn fresh_for(
         audience: ear::audience(signer),
     };
     let (mut sender, mut receiver) = link::open(connection).await?;
-    sender.send(Kind::Challenge, &request.encode()).await?;
+    let question = request.encode();
+    let frame = link::ask(&mut sender, &mut receiver, Kind::Challenge, &question).await?;
     sender.finish();
-    let frame = receiver.expect(link::ANSWER_TIMEOUT).await?;
     if frame.kind != Kind::Evidence {
         return Err(ClientError::Frame(format!("{:?} instead of evidence", frame.kind)).into());
     }

@@ -14,6 +14,8 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long it may take to make room for a frame of ours.
 pub const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long its answer may take when it takes no more of ours.
+const WORD_TIMEOUT: Duration = Duration::from_secs(1);
 /// Packets taken from QUIC at a time: its lock is taken once for all of them.
 const AT_ONCE: usize = 32;
 
@@ -47,6 +49,26 @@ pub async fn open(connection: &Connection) -> Result<(FrameSender, FrameReceiver
         ahead: VecDeque::new(),
     };
     Ok((FrameSender(send), receiver))
+}
+
+/// Sends a frame and waits for the answer. Who is refused may hear it before having said all: what
+/// counts is the answer, not how far the question got.
+pub async fn ask(
+    sender: &mut FrameSender,
+    receiver: &mut FrameReceiver,
+    kind: Kind,
+    payload: &[u8],
+) -> Result<Frame, ClientError> {
+    let sent = sender.send(kind, payload).await;
+    let wait = if sent.is_ok() {
+        ANSWER_TIMEOUT
+    } else {
+        WORD_TIMEOUT
+    };
+    match (receiver.expect(wait).await, sent) {
+        (Err(ClientError::Cut(_) | ClientError::TimedOut(_)), Err(error)) => Err(error),
+        (answer, _) => answer,
+    }
 }
 
 impl FrameSender {

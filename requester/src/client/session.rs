@@ -188,8 +188,7 @@ impl Session {
         };
         let (sealed, session) = seal_sensitive(&job, &attested.key)?;
         let control = session.control()?;
-        sender.send(Kind::Job, &sealed.encode()).await?;
-        let frame = receiver.expect(link::ANSWER_TIMEOUT).await?;
+        let frame = link::ask(&mut sender, &mut receiver, Kind::Job, &sealed.encode()).await?;
         let accepted = match frame.kind {
             Kind::Accepted => Accepted::decode(&frame.payload).map_err(ClientError::from)?,
             Kind::Refused => {
@@ -226,8 +225,7 @@ async fn hello(
     sender: &mut FrameSender,
     receiver: &mut FrameReceiver,
 ) -> Result<TicketReply, Attempt> {
-    sender.send(Kind::Hello, &Hello::new().encode()).await?;
-    let frame = receiver.expect(link::ANSWER_TIMEOUT).await?;
+    let frame = link::ask(sender, receiver, Kind::Hello, &Hello::new().encode()).await?;
     let instance = attested.key.instance_key();
     match frame.kind {
         Kind::Ticket => {

@@ -66,13 +66,8 @@ async fn open(state: &state::State, purpose: Purpose) -> Result<ChallengeReply, 
         nonce: Nonce::random()?,
         purpose,
     };
-    if !state
-        .store
-        .keep_challenge(challenge, state.clock.now())
-        .await?
-    {
-        return Err(ApiError::Busy);
-    }
+    let now = state.clock.now();
+    state.store.keep_challenge(challenge, now).await?;
     Ok(ChallengeReply {
         id: challenge.id,
         verifier_nonce: challenge.nonce,
@@ -92,13 +87,8 @@ pub(super) async fn server_nonce(
     State(state): State<Arc<state::State>>,
 ) -> Result<axum::Json<NonceReply>, ApiError> {
     let nonce = Nonce::random()?;
-    if !state
-        .store
-        .keep_server_nonce(nonce, state.clock.now())
-        .await?
-    {
-        return Err(ApiError::Busy);
-    }
+    let now = state.clock.now();
+    state.store.keep_server_nonce(nonce, now).await?;
     Ok(axum::Json(NonceReply {
         nonce,
         expires_ms: EXPIRES_MS,

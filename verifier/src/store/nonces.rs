@@ -74,25 +74,24 @@ impl TakenChallenge {
 }
 
 impl Store {
-    /// Keeps a challenge for its lifetime; of a node's, only the newest. `false`: too many are
-    /// alive.
+    /// Keeps a challenge for its lifetime; of a node's, only the newest.
     pub async fn keep_challenge(
         &self,
         challenge: NewChallenge,
         now: UnixTime,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<(), StoreError> {
         let (commitment, node) = match challenge.purpose {
             Purpose::Requester(commitment) => (commitment, None),
             Purpose::Node(node) => (None, Some(node)),
         };
         self.transaction(move |db| {
-            if let Some(node) = &node {
-                db.prepare_cached("DELETE FROM challenges WHERE node = ?1")?
-                    .execute([node.as_bytes()])?;
-            }
-            if !make_room(db, "challenges", now)? {
-                return Ok(false);
-            }
+            match &node {
+                // One for each node, and nodes are counted: strangers cannot crowd them out.
+                Some(node) => db
+                    .prepare_cached("DELETE FROM challenges WHERE node = ?1")?
+                    .execute([node.as_bytes()])?,
+                None => make_room(db, "challenges", "id", "node IS NULL", now)?,
+            };
             db.prepare_cached(
                 "INSERT INTO challenges (id, nonce, commitment, node, expires)
                  VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -104,7 +103,7 @@ impl Store {
                 node.map(|node| *node.as_bytes()),
                 now.0.saturating_add(LIFETIME_SECONDS),
             ])?;
-            Ok(true)
+            Ok(())
         })
         .await
     }
@@ -145,18 +144,16 @@ impl Store {
             }))
     }
 
-    /// Keeps a server nonce for its lifetime. `false`: too many are alive.
-    pub async fn keep_server_nonce(&self, nonce: Nonce, now: UnixTime) -> Result<bool, StoreError> {
+    /// Keeps a server nonce for its lifetime.
+    pub async fn keep_server_nonce(&self, nonce: Nonce, now: UnixTime) -> Result<(), StoreError> {
         self.transaction(move |db| {
-            if !make_room(db, "server_nonces", now)? {
-                return Ok(false);
-            }
+            make_room(db, "server_nonces", "nonce", "TRUE", now)?;
             db.prepare_cached("INSERT INTO server_nonces (nonce, expires) VALUES (?1, ?2)")?
                 .execute(params![
                     nonce.as_bytes(),
                     now.0.saturating_add(LIFETIME_SECONDS)
                 ])?;
-            Ok(true)
+            Ok(())
         })
         .await
     }
@@ -175,14 +172,27 @@ impl Store {
     }
 }
 
-/// Drops what has expired; whether another one fits. `table` is one of ours, never input.
-fn make_room(db: &Connection, table: &'static str, now: UnixTime) -> Result<bool, StoreError> {
-    db.prepare_cached(&format!("DELETE FROM {table} WHERE expires <= ?1"))?
+/// Drops what has expired, and the oldest of `which` if there are too many: to refuse the newest
+/// would let anyone who asks often enough lock all others out, while the oldest has had its time.
+/// How many went. The texts are ours, never input.
+fn make_room(
+    db: &Connection,
+    table: &'static str,
+    key: &'static str,
+    which: &'static str,
+    now: UnixTime,
+) -> Result<usize, StoreError> {
+    let expired = db
+        .prepare_cached(&format!("DELETE FROM {table} WHERE expires <= ?1"))?
         .execute([now.0])?;
-    let alive: i64 = db
-        .prepare_cached(&format!("SELECT count(*) FROM {table}"))?
-        .query_row([], |row| row.get(0))?;
-    Ok(alive < MAX_LIVE)
+    let oldest = db
+        .prepare_cached(&format!(
+            "DELETE FROM {table} WHERE {key} IN (
+                SELECT {key} FROM {table} WHERE {which} ORDER BY expires LIMIT
+                    max(0, 1 - ?1 + (SELECT count(*) FROM {table} WHERE {which})))"
+        ))?
+        .execute([MAX_LIVE])?;
+    Ok(expired + oldest)
 }
 
 #[cfg(test)]
@@ -211,9 +221,9 @@ mod tests {
         let nonce = Nonce::random().unwrap();
         {
             let store = Store::open(&path).unwrap();
-            assert!(store.keep_challenge(used, NOW).await.unwrap());
-            assert!(store.keep_challenge(open, NOW).await.unwrap());
-            assert!(store.keep_server_nonce(nonce, NOW).await.unwrap());
+            store.keep_challenge(used, NOW).await.unwrap();
+            store.keep_challenge(open, NOW).await.unwrap();
+            store.keep_server_nonce(nonce, NOW).await.unwrap();
             assert!(
                 store
                     .take_challenge(used.id, None, NOW)
@@ -269,7 +279,7 @@ mod tests {
         let (one, two) = (nodes.first().unwrap(), nodes.last().unwrap());
         let (older, newest, anyones) = (of(one), of(one), challenge(None));
         for each in [older, newest, anyones] {
-            assert!(store.keep_challenge(each, NOW).await.unwrap());
+            store.keep_challenge(each, NOW).await.unwrap();
         }
         let take = async |id, node: Option<&NodeId>| {
             let taken = store.take_challenge(id, node.copied(), NOW).await.unwrap();
@@ -283,6 +293,49 @@ mod tests {
         assert!(take(anyones.id, None).await);
         assert!(take(newest.id, Some(one)).await);
         assert!(!take(newest.id, Some(one)).await);
+    }
+
+    #[tokio::test]
+    async fn too_many_cost_the_oldest_and_no_nodes() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("state")).unwrap();
+        let node = NewNode {
+            key: PublicKey::from_bytes([1; 32]),
+            address: "127.0.0.1:1".into(),
+            class: Class::L2,
+        };
+        store.enrol(node, NOW).await.unwrap();
+        let node = NodeId::of_key(&PublicKey::from_bytes([1; 32]));
+        let nodes = NewChallenge {
+            purpose: Purpose::Node(node),
+            ..challenge(None)
+        };
+        let (oldest, newest) = (challenge(None), challenge(None));
+        store.keep_challenge(nodes, NOW).await.unwrap();
+        store.keep_challenge(oldest, NOW).await.unwrap();
+        let later = UnixTime(NOW.0 + 1);
+        store
+            .transaction(move |db| {
+                Ok(db.execute(
+                    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+                     INSERT INTO challenges (id, nonce, expires)
+                     SELECT randomblob(16), zeroblob(32), ?2 FROM n",
+                    params![MAX_LIVE - 1, later.0 + LIFETIME_SECONDS],
+                )?)
+            })
+            .await
+            .unwrap();
+        store.keep_challenge(newest, later).await.unwrap();
+        let take = async |id, node| {
+            store
+                .take_challenge(id, node, later)
+                .await
+                .unwrap()
+                .is_some()
+        };
+        assert!(!take(oldest.id, None).await);
+        assert!(take(newest.id, None).await);
+        assert!(take(nodes.id, Some(node)).await);
     }
 
     #[tokio::test]

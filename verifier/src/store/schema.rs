@@ -75,7 +75,8 @@ ALTER TABLE nodes ADD COLUMN refused TEXT;
 ALTER TABLE attestations ADD COLUMN instance BLOB CHECK (length(instance) = 32);
 CREATE INDEX attestations_of_instance ON attestations (instance) WHERE instance IS NOT NULL;
 
--- Who came first: 1, 2, ...
+-- Who came first: 1, 2, ... What was noted before does not say, and goes.
+DELETE FROM sightings;
 ALTER TABLE sightings ADD COLUMN place INTEGER NOT NULL DEFAULT 1;
 CREATE INDEX sightings_by_place ON sightings (kind, value, place);
 ";
@@ -149,9 +150,9 @@ mod tests {
             prepare(&mut db).unwrap();
             let upgraded: bool = db
                 .query_row(
-                    "SELECT n.refused IS NULL AND a.instance IS NULL AND s.place = 1
-                         AND c.node IS NULL
-                     FROM nodes n, attestations a, sightings s, challenges c",
+                    "SELECT n.refused IS NULL AND a.instance IS NULL AND c.node IS NULL
+                         AND NOT EXISTS (SELECT 1 FROM sightings)
+                     FROM nodes n, attestations a, challenges c",
                     [],
                     |row| row.get(0),
                 )

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use duckblind_attestation::attester::Attester as _;
+use duckblind_attestation::config::EnclaveConfig;
 use duckblind_attestation::ear::{self, EarClaims, EarVerifyKey};
 use duckblind_attestation::evidence::Evidence;
 use duckblind_attestation::policy::fill_development;
@@ -30,6 +31,13 @@ fn platform_dir() -> &'static std::path::Path {
     .path()
 }
 
+/// With epochs shorter than a result's life.
+fn config() -> EnclaveConfig {
+    let mut config = sample::config();
+    config.timeouts.epoch_ms = 300_000;
+    config
+}
+
 /// One boot of an enclave on the simulated platform.
 pub(super) struct Enclave {
     platform: SimulatedSnp,
@@ -46,7 +54,7 @@ impl Enclave {
             instance_key: PublicKey::from_bytes([2; 32]),
             instance: InstanceId::from_bytes([instance; 32]),
             epoch: 5,
-            config: sample::config().digest(),
+            config: config().digest(),
             release: sample::release().digest(),
             prev: Some(Digest::of(b"the epoch before")),
         };
@@ -71,7 +79,7 @@ impl Enclave {
             report: raw.report,
             key_statement: statement,
             challenge,
-            config: sample::config().encode(),
+            config: config().encode(),
             release: sample::release().encode(),
             endorsements: raw.endorsements,
         };
