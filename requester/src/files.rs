@@ -99,6 +99,7 @@ impl Coded for FileError {
     fn exit(&self) -> Exit {
         match self {
             Self::TooLarge { .. } | Self::Contents { .. } => Exit::Malformed,
+            Self::Permissions { .. } => Exit::Rejected,
             _ => Exit::Usage,
         }
     }

@@ -243,6 +243,13 @@ impl Coded for SealError {
                 Self::NoInput => "name at least one file",
                 Self::Input { .. } => "check the path and its permissions",
                 Self::Format { .. } => "rename the file or convert it",
+                Self::Malformed {
+                    line: Some(_),
+                    what,
+                    ..
+                } if what.contains("fields") => {
+                    "correct that line, or name what separates the fields with --delimiter"
+                }
                 Self::Malformed { line: Some(_), .. } => "correct that line and seal again",
                 Self::Malformed { line: None, .. } => "write the file again and seal again",
                 Self::Value { .. } => {

@@ -1,5 +1,7 @@
 //! `duckblind keys`: table keys, the owner key, and what others may know of them.
 
+use std::path::PathBuf;
+
 use duckblind_lake::TableName;
 use duckblind_lake::keys::{KeyFile, OwnerKey, TableKey, environment_name, key_id};
 use duckblind_protocol::ids::{NodeId, PublicKey};
@@ -28,13 +30,21 @@ pub(super) enum KeysCommand {
     Show {
         #[command(flatten)]
         keys: KeyArgs,
+        /// Transport key of this machine [default: ~/.config/duckblind/identity.key]
+        #[arg(
+            long,
+            value_name = "FILE",
+            env = "DUCKBLIND_IDENTITY",
+            hide_env_values = true
+        )]
+        identity: Option<PathBuf>,
     },
 }
 
 pub(super) fn keys(ui: &Ui, command: KeysCommand) -> Result<(), Failure> {
     match command {
         KeysCommand::New { name, keys } => new(ui, &name, &keys),
-        KeysCommand::Show { keys } => show(ui, &keys),
+        KeysCommand::Show { keys, identity } => show(ui, &keys, identity),
     }
 }
 
@@ -66,7 +76,7 @@ fn new(ui: &Ui, name: &TableName, keys: &KeyArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show(ui: &Ui, keys: &KeyArgs) -> Result<(), Failure> {
+fn show(ui: &Ui, keys: &KeyArgs, identity: Option<PathBuf>) -> Result<(), Failure> {
     let path = keys.key_file()?;
     let file = KeyFile::load_or_empty(&path)?;
     let ids: Vec<_> = file.ids().collect();
@@ -75,7 +85,10 @@ fn show(ui: &Ui, keys: &KeyArgs) -> Result<(), Failure> {
         Ok(_) => Some(OwnerKey::load(&owner_path)?.public()),
         Err(_) => None,
     };
-    let identity_path = paths::config_dir()?.join("identity.key");
+    let identity_path = match identity {
+        Some(path) => path,
+        None => paths::config_dir()?.join("identity.key"),
+    };
     let identity = match identity_path.symlink_metadata() {
         Ok(_) => Some(NodeId::of_key(&PublicKey::of(
             &read_signing_key(&identity_path).map_err(RequesterError::from)?,
