@@ -9,44 +9,81 @@ use duckblind_protocol::ids::Digest;
 use duckblind_protocol::key_statement::Tee;
 use minicbor::{Decode, Encode};
 
+pub use crate::tdx::TdxCollateral;
+
 /// Bytes that a whole envelope may have.
 pub const MAX_EVIDENCE: usize = 2 * 1024 * 1024;
 /// Bytes that a hardware report may have.
 pub const MAX_REPORT: usize = 16 * 1024;
 /// Bytes that all endorsements together may have.
 pub const MAX_COLLATERAL: usize = 256 * 1024;
+/// Bytes that an event log may have.
+pub const MAX_EVENT_LOG: usize = 1024 * 1024;
 /// The one version.
 pub const VERSION: u8 = 1;
 
-/// Certificates behind a report, DER. They need no trust: they lead to a pinned root or nowhere.
+/// What vendors say of the hardware behind a report: certificates, revocation lists and TDX
+/// collateral. None of it needs trust: it leads to a pinned root or nowhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Endorsements {
-    /// Of the key that signed the report (VCEK).
+    /// Certificate of the key that signed an SNP report (VCEK or VLEK), DER.
     #[n(1)]
     #[cbor(with = "minicbor::bytes")]
     pub vek: Option<Vec<u8>>,
-    /// Of the key that signed `vek` (ASK).
+    /// Certificate of the key that signed `vek` (ASK or ASVK), DER.
     #[n(2)]
     #[cbor(with = "minicbor::bytes")]
     pub ask: Option<Vec<u8>>,
-    /// Of the root (ARK).
+    /// Certificate of the root (ARK), DER.
     #[n(3)]
     #[cbor(with = "minicbor::bytes")]
     pub ark: Option<Vec<u8>>,
+    /// What the ARK has revoked: an X.509 certificate revocation list, DER.
+    #[n(4)]
+    #[cbor(with = "minicbor::bytes")]
+    pub crl: Option<Vec<u8>>,
+    /// Intel's word on a TDX platform.
+    #[n(5)]
+    pub tdx: Option<TdxCollateral>,
 }
 
 impl Endorsements {
+    /// Canonical bytes, as a bundle or a message carries them.
+    pub fn encode(&self) -> Vec<u8> {
+        cbor::encode(self)
+    }
+
+    /// From canonical bytes within the cap.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        cbor::decode(bytes, MAX_COLLATERAL)
+    }
+
+    /// `self`, and for what it lacks, `other`.
+    pub fn or(&self, other: &Self) -> Self {
+        let either = |own: &Option<Vec<u8>>, other: &Option<Vec<u8>>| {
+            own.as_ref().or(other.as_ref()).cloned()
+        };
+        Self {
+            vek: either(&self.vek, &other.vek),
+            ask: either(&self.ask, &other.ask),
+            ark: either(&self.ark, &other.ark),
+            crl: either(&self.crl, &other.crl),
+            tdx: self.tdx.as_ref().or(other.tdx.as_ref()).cloned(),
+        }
+    }
+
     fn len(&self) -> usize {
-        [&self.vek, &self.ask, &self.ark]
+        [&self.vek, &self.ask, &self.ark, &self.crl]
             .into_iter()
             .flatten()
-            .fold(0, |sum, der| sum.saturating_add(der.len()))
+            .map(Vec::len)
+            .chain(self.tdx.as_ref().map(TdxCollateral::len))
+            .fold(0, usize::saturating_add)
     }
 }
 
-/// All that an enclave answers a challenge with. Keys 9 and up are reserved for event logs, launch
-/// parameters and hints.
+/// All that an enclave answers a challenge with.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Evidence {
@@ -79,6 +116,11 @@ pub struct Evidence {
     /// The host may add these; it can do no harm with them.
     #[n(8)]
     pub endorsements: Endorsements,
+    /// What was measured after launch, for platforms that extend registers with it: a TCG event
+    /// log (CCEL).
+    #[n(9)]
+    #[cbor(with = "minicbor::bytes")]
+    pub event_log: Option<Vec<u8>>,
 }
 
 impl Evidence {
@@ -94,6 +136,10 @@ impl Evidence {
         for (len, cap) in [
             (evidence.report.len(), MAX_REPORT),
             (evidence.endorsements.len(), MAX_COLLATERAL),
+            (
+                evidence.event_log.as_ref().map_or(0, Vec::len),
+                MAX_EVENT_LOG,
+            ),
         ] {
             if len > cap {
                 return Err(DecodeError::TooLong { cap, len });
@@ -131,10 +177,13 @@ mod tests {
             vek in proptest::option::of(blob(32)),
             ask in proptest::option::of(blob(32)),
             ark in proptest::option::of(blob(32)),
+            crl in proptest::option::of(blob(32)),
+            event_log in proptest::option::of(blob(32)),
         ) -> Evidence {
             Evidence {
                 v: VERSION, tee, report, key_statement, challenge, config, release,
-                endorsements: Endorsements { vek, ask, ark },
+                endorsements: Endorsements { vek, ask, ark, crl, tdx: None },
+                event_log,
             }
         }
     }
@@ -171,6 +220,7 @@ mod tests {
                 ark: Some(vec![0; ark]),
                 ..Endorsements::default()
             },
+            event_log: None,
         }
     }
 

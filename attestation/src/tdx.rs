@@ -1,0 +1,5 @@
+//! Intel TDX: what a quote is, and what Intel says of the platform behind it.
+
+mod collateral;
+
+pub use collateral::TdxCollateral;
