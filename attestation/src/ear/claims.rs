@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::EarError;
 use super::wire::Wire;
-use crate::appraise::{Appraisal, Appraised};
+use crate::appraise::{Appraisal, Appraised, Platform};
 use crate::measurement::Measurement;
 use crate::reason::Reason;
 
@@ -132,7 +132,7 @@ pub struct EnclaveClaims {
     /// Kind of platform.
     #[n(0)]
     pub tee: Tee,
-    /// Processor generation.
+    /// Processor generation, or FMSPC.
     #[n(1)]
     pub generation: String,
     /// Launch measurement.
@@ -153,9 +153,10 @@ pub struct EnclaveClaims {
     /// Which of its KEM keys.
     #[n(7)]
     pub epoch: u64,
-    /// Report id: one life of one guest.
+    /// Report id: one life of one guest. TDX has none.
     #[n(8)]
-    pub report_id: Digest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report_id: Option<Digest>,
     /// SHA-256 of the signed part of the report.
     #[n(9)]
     pub evidence_body: Digest,
@@ -167,14 +168,17 @@ impl EnclaveClaims {
         let statement = appraised.key_statement();
         Self {
             tee: appraised.tee(),
-            generation: appraised.generation().to_string(),
+            generation: match appraised.platform() {
+                Platform::Snp(snp) => snp.generation.to_string(),
+                Platform::Tdx(tdx) => hex::encode(tdx.fmspc),
+            },
             measurement: appraised.measurement(),
             config: statement.config,
             release: statement.release,
             key_statement: appraised.key_statement_digest(),
             instance: statement.instance,
             epoch: statement.epoch,
-            report_id: Digest::from_bytes(appraised.report_id()),
+            report_id: appraised.report_id().map(Digest::from_bytes),
             evidence_body: appraised.evidence_body_digest(),
         }
     }
@@ -245,7 +249,7 @@ impl EarClaims {
         if let Some(accepted) = accepted {
             let epoch = i64::from(accepted.config().timeouts.epoch_ms / 1000);
             exp = exp
-                .min(accepted.vek_not_after().0)
+                .min(accepted.valid_until().0)
                 .min(appraisal.at.0.saturating_add(epoch));
         }
         let trust_vector = trust_vector(&reasons, appraisal.sim);
