@@ -16,7 +16,7 @@ use duckblind_protocol::order::Class;
 use serde::Deserialize;
 
 use super::error::ApiError;
-use super::signed::Claimed;
+use super::signed::{self, Claimed, node_id};
 use super::{appraisals, extract, schema};
 use crate::metrics::Counter;
 use crate::state;
@@ -106,10 +106,7 @@ pub(super) async fn heartbeat(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Json<NodeInfo>, ApiError> {
-    let signed = Claimed::read(request, &state)
-        .await?
-        .by(node_id(&id)?, &state)
-        .await?;
+    let signed = signed::of_node(request, &id, &state).await?;
     if !state.store.seen(signed.node(), state.clock.now()).await? {
         return Err(ApiError::NodeUnknown);
     }
@@ -130,10 +127,7 @@ pub(super) async fn leave(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Json<serde_json::Value>, ApiError> {
-    let signed = Claimed::read(request, &state)
-        .await?
-        .by(node_id(&id)?, &state)
-        .await?;
+    let signed = signed::of_node(request, &id, &state).await?;
     if !state.store.leave(signed.node()).await? {
         return Err(ApiError::NodeUnknown);
     }
@@ -159,10 +153,7 @@ pub(super) async fn post_attestation(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Json<AppraisalReply>, ApiError> {
-    let signed = Claimed::read(request, &state)
-        .await?
-        .by(node_id(&id)?, &state)
-        .await?;
+    let signed = signed::of_node(request, &id, &state).await?;
     let node = signed.node();
     let body: NodeAttestationBody = signed.body()?;
     let evidence = extract::evidence(&body.evidence)?;
@@ -228,10 +219,6 @@ pub(super) async fn get_attestation(
         ear_jwt,
         ear_cose: STANDARD.encode(ear_cose),
     }))
-}
-
-pub(super) fn node_id(text: &str) -> Result<NodeId, ApiError> {
-    text.parse().map_err(|_| ApiError::Parameter("the node id"))
 }
 
 async fn shown(state: &state::State, id: NodeId) -> Result<NodeInfo, ApiError> {

@@ -174,24 +174,12 @@ fn keep(db: &Connection, node: NodeId, attestation: &Attestation) -> Result<(), 
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::instances::Earlier;
-    use super::super::nodes::NewNode;
+    use super::super::testing::enrolled;
     use super::*;
-    use duckblind_protocol::ids::{InstanceId, PublicKey};
-    use duckblind_protocol::order::Class;
+    use duckblind_protocol::ids::InstanceId;
 
     const NOW: UnixTime = UnixTime(1_800_000_000);
     const END: UnixTime = UnixTime(NOW.0 + 600);
-
-    async fn enrolled(store: &Store, byte: u8) -> NodeId {
-        let key = PublicKey::from_bytes([byte; 32]);
-        let node = NewNode {
-            key,
-            address: "127.0.0.1:1".into(),
-            class: Class::L2,
-        };
-        store.enrol(node, NOW).await.unwrap();
-        NodeId::of_key(&key)
-    }
 
     fn attestation(verdict: &str, shown: Result<Shown, String>) -> Attestation {
         Attestation {

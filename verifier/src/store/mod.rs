@@ -7,6 +7,8 @@ pub mod nodes;
 pub mod nonces;
 mod schema;
 pub mod sightings;
+#[cfg(test)]
+mod testing;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
