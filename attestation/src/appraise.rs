@@ -20,6 +20,8 @@ use duckblind_protocol::cbor::DecodeError;
 use duckblind_protocol::ids::{Digest, Nonce, UnixTime};
 use duckblind_protocol::key_statement::Tee;
 
+use minicbor::{Decode, Encode};
+
 pub use accepted::{Appraised, Platform, Rejected, SnpPlatform, TdxPlatform};
 pub use floors::Floors;
 
@@ -47,15 +49,21 @@ pub struct Inputs<'a> {
 }
 
 /// What honest evidence must repeat. There is no way to expect nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
 pub struct Expected {
     /// The combined nonce of the challenge.
+    #[n(1)]
     pub nonce: Nonce,
     /// SHA-256 of the SPKI of the EAR signer that the challenge named.
+    #[n(2)]
     pub audience: Digest,
     /// Report id of earlier evidence of the same instance, if there was any: it must not change.
+    #[n(3)]
+    #[cbor(with = "minicbor::bytes")]
     pub earlier_report_id: Option<[u8; 32]>,
     /// Epoch of earlier evidence of the same instance, if there was any: it must not go back.
+    #[n(4)]
     pub earlier_epoch: Option<u64>,
 }
 

@@ -17,6 +17,7 @@ pub mod check;
 pub mod config;
 pub mod ear;
 pub mod evidence;
+pub mod inputs;
 pub mod measurement;
 mod named;
 pub mod policy;

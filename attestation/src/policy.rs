@@ -35,6 +35,7 @@ pub const VERSION: i64 = 2;
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub(crate) id: Digest,
+    pub(crate) text: String,
     pub(crate) name: String,
     pub(crate) development: bool,
     pub(crate) tees: NonEmpty<Tee>,
@@ -86,12 +87,17 @@ impl Policy {
         let table: toml::Table = text
             .parse()
             .map_err(|e: toml::de::Error| PolicyError::Syntax(e.to_string().trim_end().into()))?;
-        sections::policy(Digest::of(text.as_bytes()), table)
+        sections::policy(text, table)
     }
 
     /// SHA-256 of the file.
     pub const fn id(&self) -> Digest {
         self.id
+    }
+
+    /// The file.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// The name that the file gives itself.
@@ -106,8 +112,8 @@ impl Policy {
 
     /// The accepted launch measurements: SNP launch digests, then MRTDs.
     pub fn measurements(&self) -> Vec<Measurement> {
-        let snp = self.snp.iter().flat_map(|snp| snp.measurements.iter());
-        let tdx = self.tdx.iter().flat_map(|tdx| tdx.images.iter());
+        let snp = self.snp.iter().flat_map(|snp| snp.measurements.as_slice());
+        let tdx = self.tdx.iter().flat_map(|tdx| tdx.images.as_slice());
         snp.copied().chain(tdx.map(|image| image.mrtd)).collect()
     }
 

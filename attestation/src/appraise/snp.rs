@@ -10,7 +10,7 @@ use super::{Hardware, Inputs};
 use crate::check::Checks;
 use crate::evidence::{Endorsements, Evidence};
 use crate::policy::{Root, SnpPolicy};
-use crate::reason::Reason;
+use crate::reason::{Reason, Warning};
 use crate::snp::Report;
 use crate::snp::report::{ECDSA_P384_SHA384, GuestPolicy, ParsedReport, REPORT_LEN, SigningKey};
 use chain::Chain;
@@ -53,6 +53,9 @@ fn judge_parts(
     );
     let chain = chain::judge(checks, endorsements, policy, inputs.now);
     hardware.sim = chain.root.is_some_and(Root::is_sim);
+    if hardware.sim {
+        hardware.warnings.push(Warning::Simulated);
+    }
     let parsed = parsed?;
     hardware.report_data = Some(parsed.report.report_data);
     layout(checks, &parsed, policy);

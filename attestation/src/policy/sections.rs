@@ -11,7 +11,7 @@ pub(super) const LIST_ONE: &str = "list at least one value; a policy denies what
 pub(super) const FILL_IN: &str =
     "`duckblind trust init --simulator` fills it in; for hardware, list the published values";
 
-pub(super) fn policy(id: Digest, table: toml::Table) -> Result<Policy, PolicyError> {
+pub(super) fn policy(text: &str, table: toml::Table) -> Result<Policy, PolicyError> {
     const KEYS: &[&str] = &[
         "version",
         "name",
@@ -38,7 +38,8 @@ pub(super) fn policy(id: Digest, table: toml::Table) -> Result<Policy, PolicyErr
     )?;
     let releases = top.list("releases", "64 hex digits", |text| text.parse().ok())?;
     Ok(Policy {
-        id,
+        id: Digest::of(text.as_bytes()),
+        text: text.to_owned(),
         name: top.text("name")?,
         development,
         snp: of_tee(&mut top, &tees, Tee::SevSnp, "snp", |top| {
