@@ -24,9 +24,12 @@ pub mod release;
 #[cfg(any(test, feature = "simulator"))]
 pub mod sample;
 pub mod snp;
+pub mod tdx;
 
 #[cfg(feature = "simulator")]
 pub mod simulator;
 
 #[cfg(all(test, feature = "simulator"))]
 mod testing;
+#[cfg(test)]
+mod vectors;
