@@ -134,7 +134,7 @@ impl Case {
             config: self.config.encode(),
             release: self.release.encode(),
             endorsements: raw.endorsements,
-            event_log: None,
+            event_log: raw.event_log,
         }
     }
 
