@@ -32,3 +32,5 @@ pub mod simulator;
 
 #[cfg(all(test, feature = "simulator"))]
 mod testing;
+#[cfg(test)]
+mod vectors;
