@@ -3,10 +3,10 @@
 
 mod accepted;
 mod binding;
-mod chain;
 mod configuration;
-mod hardware;
-mod platform;
+mod floors;
+mod snp;
+mod tdx;
 
 #[cfg(test)]
 mod vectors;
@@ -18,37 +18,52 @@ mod refuses;
 
 use duckblind_protocol::cbor::DecodeError;
 use duckblind_protocol::ids::{Digest, Nonce, UnixTime};
+use duckblind_protocol::key_statement::Tee;
 
-pub use accepted::{Appraised, Rejected};
+use minicbor::{Decode, Encode};
+
+pub use accepted::{Appraised, Platform, Rejected, SnpPlatform, TdxPlatform};
+pub use floors::Floors;
 
 use crate::check::{Check, Checks};
-use crate::evidence::Evidence;
+use crate::evidence::{Endorsements, Evidence};
 use crate::policy::Policy;
-use crate::reason::Reason;
+use crate::reason::{Reason, Warning};
 
 /// Everything that an appraisal depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Inputs<'a> {
     /// The envelope, as it came.
     pub evidence: &'a [u8],
+    /// What the appraiser knows of the hardware by itself. It goes before what the evidence
+    /// carries.
+    pub endorsements: &'a Endorsements,
     /// What is acceptable.
     pub policy: &'a Policy,
     /// What was asked.
     pub expected: Expected,
+    /// What must not go back. Keeping them is the caller's business.
+    pub floors: &'a Floors,
     /// The time to judge at.
     pub now: UnixTime,
 }
 
 /// What honest evidence must repeat. There is no way to expect nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
 pub struct Expected {
     /// The combined nonce of the challenge.
+    #[n(1)]
     pub nonce: Nonce,
     /// SHA-256 of the SPKI of the EAR signer that the challenge named.
+    #[n(2)]
     pub audience: Digest,
     /// Report id of earlier evidence of the same instance, if there was any: it must not change.
+    #[n(3)]
+    #[cbor(with = "minicbor::bytes")]
     pub earlier_report_id: Option<[u8; 32]>,
     /// Epoch of earlier evidence of the same instance, if there was any: it must not go back.
+    #[n(4)]
     pub earlier_epoch: Option<u64>,
 }
 
@@ -68,37 +83,88 @@ pub struct Appraisal {
     pub at: UnixTime,
     /// Whether the chain ends in the root of a simulated platform, accepted or not.
     pub sim: bool,
+    /// What one should know although it is accepted.
+    pub warnings: Vec<Warning>,
+    /// Floors to expect next time: those given, raised by what was verified here.
+    pub floors: Floors,
+    /// The vendor's documents that were looked at.
+    pub collateral: Collateral,
+}
+
+/// The vendor's documents behind a verdict.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Collateral {
+    /// Names (`ark`, `ask`, `vek`, `crl`, `tcb-info`, …) and SHA-256 of their bytes, in the order
+    /// of the names.
+    pub digests: std::collections::BTreeMap<&'static str, Digest>,
+    /// The time from which all of them hold, and the last second until which they do; none if
+    /// any could not be read.
+    pub window: Option<(UnixTime, UnixTime)>,
 }
 
 /// Judges evidence. Never panics, whatever the evidence is; work is bounded by the caps of
 /// [`crate::evidence`].
 pub fn appraise(inputs: &Inputs<'_>) -> Appraisal {
     let mut checks = Checks::default();
-    let mut sim = false;
-    let facts = judge(&mut checks, inputs, &mut sim);
+    let (hardware, bound) = judge(&mut checks, inputs);
     let passed = checks.all_passed();
     let checks = checks.into_list();
-    let result = match facts {
-        Some(facts) if passed => Ok(Appraised::new(facts, inputs, sim)),
-        _ => Err(Rejected::from_checks(&checks)),
-    };
-    Appraisal {
+    let mut floors = inputs.floors.clone();
+    floors.raise(&hardware.seen);
+    let appraisal = Appraisal {
+        result: Err(Rejected::from_checks(&checks)),
         checks,
-        result,
         evidence_digest: Digest::of(inputs.evidence),
         policy_id: inputs.policy.id(),
         at: inputs.now,
-        sim,
+        sim: hardware.sim,
+        warnings: hardware.warnings.clone(),
+        floors,
+        collateral: hardware.collateral.clone(),
+    };
+    match bound {
+        Some(bound) if passed => match Appraised::new(hardware, bound, inputs) {
+            Some(accepted) => Appraisal {
+                result: Ok(accepted),
+                ..appraisal
+            },
+            None => appraisal,
+        },
+        _ => appraisal,
     }
 }
 
-/// What is known once everything could be read.
-struct Facts {
-    hardware: hardware::Hardware,
-    bound: binding::Bound,
+/// What the hardware's part of the evidence showed, as far as it could be read. Whether to believe
+/// it stands in the checks.
+#[derive(Default)]
+struct Hardware {
+    /// The 64 bytes of ours in the report.
+    report_data: Option<[u8; 64]>,
+    /// SHA-256 of the signed part of the report.
+    body_digest: Option<Digest>,
+    /// The platform; none if something needed was not there.
+    platform: Option<Platform>,
+    /// Whether the chain ends in a simulated root.
+    sim: bool,
+    /// The last second until which all of the vendor's documents hold.
+    valid_until: Option<UnixTime>,
+    warnings: Vec<Warning>,
+    /// Verified documents only.
+    seen: Floors,
+    collateral: Collateral,
 }
 
-fn judge(checks: &mut Checks, inputs: &Inputs<'_>, sim: &mut bool) -> Option<Facts> {
+fn judge(checks: &mut Checks, inputs: &Inputs<'_>) -> (Hardware, Option<binding::Bound>) {
+    let mut hardware = Hardware::default();
+    let bound = judge_envelope(checks, inputs, &mut hardware);
+    (hardware, bound)
+}
+
+fn judge_envelope(
+    checks: &mut Checks,
+    inputs: &Inputs<'_>,
+    hardware: &mut Hardware,
+) -> Option<binding::Bound> {
     let policy = inputs.policy;
     let evidence = Evidence::decode(inputs.evidence);
     let reason = match &evidence {
@@ -114,16 +180,20 @@ fn judge(checks: &mut Checks, inputs: &Inputs<'_>, sim: &mut bool) -> Option<Fac
         "a kind that the policy lists",
         evidence.tee,
     );
-    let hardware = hardware::judge(checks, &evidence, inputs, sim);
-    let report_data = hardware
-        .as_ref()
-        .map(|hardware| &hardware.report.report_data);
-    let bound = binding::judge(checks, &evidence, report_data, inputs);
+    let endorsements = inputs.endorsements.or(&evidence.endorsements);
+    // A kind without a section in the policy has failed the check above.
+    match (evidence.tee, &policy.snp, &policy.tdx) {
+        (Tee::SevSnp, Some(snp), _) => {
+            *hardware = snp::judge(checks, &evidence, &endorsements, snp, inputs);
+        }
+        (Tee::Tdx, _, Some(tdx)) => {
+            *hardware = tdx::judge(checks, &evidence, &endorsements, tdx, inputs);
+        }
+        _ => {}
+    }
+    let bound = binding::judge(checks, &evidence, hardware.report_data.as_ref(), inputs);
     if let Some(config) = bound.as_ref().map(|bound| &bound.config) {
         configuration::judge(checks, config, &policy.config);
     }
-    Some(Facts {
-        hardware: hardware?,
-        bound: bound?,
-    })
+    bound
 }

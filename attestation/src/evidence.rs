@@ -60,6 +60,7 @@ impl Endorsements {
     }
 
     /// `self`, and for what it lacks, `other`.
+    #[must_use]
     pub fn or(&self, other: &Self) -> Self {
         let either = |own: &Option<Vec<u8>>, other: &Option<Vec<u8>>| {
             own.as_ref().or(other.as_ref()).cloned()

@@ -17,13 +17,16 @@ pub mod check;
 pub mod config;
 pub mod ear;
 pub mod evidence;
+pub mod inputs;
 pub mod measurement;
+mod named;
 pub mod policy;
 pub mod reason;
 pub mod release;
 #[cfg(any(test, feature = "simulator"))]
 pub mod sample;
 pub mod snp;
+pub mod tdx;
 
 #[cfg(feature = "simulator")]
 pub mod simulator;

@@ -9,9 +9,9 @@ mod fill;
 mod non_empty;
 mod read;
 mod sections;
+mod snp;
 mod suggest;
-
-use std::collections::BTreeMap;
+mod tdx;
 
 use duckblind_protocol::ids::{Digest, PublicKey};
 use duckblind_protocol::key_statement::{Suite, Tee};
@@ -20,93 +20,32 @@ pub use error::PolicyError;
 #[cfg(feature = "simulator")]
 pub use fill::fill_development;
 pub use non_empty::NonEmpty;
+pub(crate) use snp::{Root, SnpPolicy};
+pub(crate) use tdx::TdxPolicy;
 
 use crate::config::{Backend, Clock, ConfigLimits, Provider, Timeouts, Wall};
 use crate::measurement::Measurement;
-use crate::snp::{Generation, Tcb};
 
 /// Bytes that a policy file may have.
 pub const MAX_POLICY: usize = 256 * 1024;
 /// The one version of the format.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 
 /// What an appraisal accepts. Only [`Policy::parse`] makes one.
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub(crate) id: Digest,
+    pub(crate) text: String,
     pub(crate) name: String,
     pub(crate) development: bool,
     pub(crate) tees: NonEmpty<Tee>,
     pub(crate) suites: NonEmpty<Suite>,
-    pub(crate) measurements: NonEmpty<Measurement>,
     pub(crate) releases: NonEmpty<Digest>,
-    pub(crate) snp: SnpPolicy,
+    /// There if `tees` has it.
+    pub(crate) snp: Option<SnpPolicy>,
+    /// There if `tees` has it.
+    pub(crate) tdx: Option<TdxPolicy>,
     pub(crate) config: ConfigPolicy,
-}
-
-/// A root certificate that chains may end in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Root {
-    /// AMD's own of this generation.
-    Amd(Generation),
-    /// Of a simulated platform.
-    #[cfg(feature = "simulator")]
-    Simulated(Digest),
-}
-
-impl Root {
-    pub(crate) fn digest(self) -> Digest {
-        match self {
-            Self::Amd(generation) => generation.root(),
-            #[cfg(feature = "simulator")]
-            Self::Simulated(digest) => digest,
-        }
-    }
-
-    /// Whether chips of `generation` may descend from it; a simulated root takes any.
-    pub(crate) fn is_of(self, generation: Generation) -> bool {
-        match self {
-            Self::Amd(own) => own == generation,
-            #[cfg(feature = "simulator")]
-            Self::Simulated(_) => true,
-        }
-    }
-
-    pub(crate) const fn is_sim(self) -> bool {
-        match self {
-            Self::Amd(_) => false,
-            #[cfg(feature = "simulator")]
-            Self::Simulated(_) => true,
-        }
-    }
-}
-
-/// What an SEV-SNP report may say.
-#[derive(Clone, Debug)]
-pub(crate) struct SnpPolicy {
-    /// Roots of chains. Empty only if the file lists nothing but roots that this build has no use
-    /// for: then every chain is refused.
-    pub(crate) roots: Vec<Root>,
-    pub(crate) generations: NonEmpty<Generation>,
-    /// One for each of `generations`.
-    pub(crate) floors: BTreeMap<Generation, Tcb>,
-    pub(crate) report_versions: NonEmpty<u32>,
-    pub(crate) vmpls: NonEmpty<u32>,
-    pub(crate) guest: GuestBits,
-}
-
-/// Which launch policy bits a guest may or must have. Debugging and migration have no setting:
-/// such guests are always refused.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct GuestBits {
-    pub(crate) min_abi: (u8, u8),
-    pub(crate) allow_smt: bool,
-    pub(crate) allow_cxl: bool,
-    pub(crate) require_single_socket: bool,
-    pub(crate) require_aes_256_xts: bool,
-    pub(crate) require_rapl_disabled: bool,
-    pub(crate) require_ciphertext_hiding: bool,
-    pub(crate) require_page_swap_disabled: bool,
 }
 
 /// Who may be listed as a requester.
@@ -148,12 +87,17 @@ impl Policy {
         let table: toml::Table = text
             .parse()
             .map_err(|e: toml::de::Error| PolicyError::Syntax(e.to_string().trim_end().into()))?;
-        sections::policy(Digest::of(text.as_bytes()), table)
+        sections::policy(text, table)
     }
 
     /// SHA-256 of the file.
     pub const fn id(&self) -> Digest {
         self.id
+    }
+
+    /// The file.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// The name that the file gives itself.
@@ -166,9 +110,11 @@ impl Policy {
         self.development
     }
 
-    /// The accepted launch measurements.
-    pub fn measurements(&self) -> &[Measurement] {
-        self.measurements.as_slice()
+    /// The accepted launch measurements: SNP launch digests, then MRTDs.
+    pub fn measurements(&self) -> Vec<Measurement> {
+        let snp = self.snp.iter().flat_map(|snp| snp.measurements.as_slice());
+        let tdx = self.tdx.iter().flat_map(|tdx| tdx.images.as_slice());
+        snp.copied().chain(tdx.map(|image| image.mrtd)).collect()
     }
 
     /// The accepted releases.
@@ -178,7 +124,11 @@ impl Policy {
 
     /// The digests of the root certificates that it trusts in this build.
     pub fn roots(&self) -> Vec<Digest> {
-        self.snp.roots.iter().map(|root| root.digest()).collect()
+        let snp = self.snp.iter().flat_map(|snp| snp.roots.iter());
+        let tdx = self.tdx.iter().flat_map(|tdx| tdx.roots.iter());
+        snp.map(|root| root.digest())
+            .chain(tdx.map(|root| root.digest()))
+            .collect()
     }
 }
 

@@ -1,9 +1,6 @@
 //! Why evidence is refused: one list for appraisals, EARs, the command line, logs and metrics.
 
-use std::fmt;
-use std::str::FromStr;
-
-use minicbor::{Decode, Decoder, Encode, Encoder};
+use crate::named::named;
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $variant:ident = $text:literal $code:literal $hint:literal,)*) => {
@@ -85,60 +82,45 @@ reasons! {
     Config = "E_CONFIG" "DB-ATT-024" "compare the enclave's configuration and release with the policy",
 }
 
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+macro_rules! warnings {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal $meaning:literal,)*) => {
+        /// What one should know of evidence that is accepted all the same. Names are stable.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Warning { $($(#[$doc])* $variant,)* }
+
+        impl Warning {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Such as `W_SIMULATED`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+
+            /// What it means, for people.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)* }
+            }
+        }
+    };
 }
 
-/// Not the name of a reason.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a reason code")]
-pub struct UnknownReason;
-
-impl FromStr for Reason {
-    type Err = UnknownReason;
-
-    fn from_str(text: &str) -> Result<Self, UnknownReason> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|reason| reason.as_str() == text)
-            .ok_or(UnknownReason)
-    }
+warnings! {
+    /// The platform is simulated.
+    Simulated = "W_SIMULATED" "the platform is simulated: it protects nothing",
+    /// The policy takes a generation whose root secrets are said to be extractable.
+    Generation = "W_GENERATION" "this generation's root secrets are said to be extractable: reports can be forged",
+    /// The policy takes a platform that its vendor does not call up to date.
+    TcbStatus = "W_TCB_STATUS" "the vendor does not call this platform up to date",
+    /// Firmware that runs is not committed: the host can still go back.
+    Provisional = "W_PROVISIONAL" "the platform runs firmware that it has not committed",
+    /// The policy does not ask for a revocation list, and there was none.
+    NoRevocation = "W_NO_REVOCATION" "whether the chip's key was revoked is not known",
 }
 
-impl serde::Serialize for Reason {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(self.as_str())
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for Reason {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl<C> Encode<C> for Reason {
-    fn encode<W: minicbor::encode::Write>(
-        &self,
-        e: &mut Encoder<W>,
-        _: &mut C,
-    ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        e.str(self.as_str())?;
-        Ok(())
-    }
-}
-
-impl<'b, C> Decode<'b, C> for Reason {
-    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
-        d.str()?
-            .parse()
-            .map_err(|_| minicbor::decode::Error::message("not a reason code"))
-    }
-}
+named!(Reason, UnknownReason, "not a reason code");
+named!(Warning, UnknownWarning, "not a warning");
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

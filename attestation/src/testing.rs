@@ -9,10 +9,10 @@ use duckblind_protocol::key_statement::{
     Challenge, KEM_KEY_LEN, KeyStatement, Suite, Tee, report_data,
 };
 
-use crate::appraise::{Appraisal, Expected, Inputs, appraise};
+use crate::appraise::{Appraisal, Expected, Floors, Inputs, appraise};
 use crate::attester::{Attester, RawEvidence};
 use crate::config::EnclaveConfig;
-use crate::evidence::Evidence;
+use crate::evidence::{Endorsements, Evidence};
 use crate::policy::{Policy, fill_development};
 use crate::release::ReleaseManifest;
 use crate::simulator::{self, Authority, Chip, SimulatedSnp};
@@ -65,6 +65,8 @@ pub(crate) struct Case {
     pub(crate) release: ReleaseManifest,
     pub(crate) policy: String,
     pub(crate) expected: Expected,
+    pub(crate) endorsements: Endorsements,
+    pub(crate) floors: Floors,
     pub(crate) now: UnixTime,
 }
 
@@ -103,6 +105,8 @@ impl Case {
             config,
             release,
             policy: policy.unwrap(),
+            endorsements: Endorsements::default(),
+            floors: Floors::default(),
             now: now(),
         }
     }
@@ -134,6 +138,7 @@ impl Case {
             config: self.config.encode(),
             release: self.release.encode(),
             endorsements: raw.endorsements,
+            event_log: None,
         }
     }
 
@@ -146,8 +151,10 @@ impl Case {
         let policy = Policy::parse(&self.policy).unwrap();
         appraise(&Inputs {
             evidence: bytes,
+            endorsements: &self.endorsements,
             policy: &policy,
             expected: self.expected,
+            floors: &self.floors,
             now: self.now,
         })
     }

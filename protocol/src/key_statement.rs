@@ -37,12 +37,19 @@ pub enum Tee {
     Tdx,
 }
 
-impl fmt::Display for Tee {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Tee {
+    /// The name in messages and files.
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::SevSnp => "sev-snp",
             Self::Tdx => "tdx",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Tee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

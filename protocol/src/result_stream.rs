@@ -63,7 +63,7 @@ impl Coded for StreamError {
 }
 
 /// BLAKE3 over tag ‖ (length u32 BE ‖ ciphertext) of every chunk so far. Not SHA-256 as elsewhere:
-/// three processes hash every byte of every result, and this is several times as fast.
+/// supervisor and requester hash every byte of every result, and this is several times as fast.
 #[derive(Clone)]
 pub struct Transcript(Box<blake3::Hasher>);
 
@@ -71,6 +71,12 @@ impl Transcript {
     /// Of no chunk.
     pub fn new() -> Self {
         Self::labelled(labels::TRANSCRIPT)
+    }
+
+    /// Over tags instead of chunks. Enough within the seal, where each tag vouches for its chunk; a
+    /// receipt, which has to convince those who know the key too, needs every byte.
+    fn of_tags() -> Self {
+        Self::labelled(labels::TAG_TRANSCRIPT)
     }
 
     fn labelled(label: &str) -> Self {
@@ -98,20 +104,9 @@ impl Default for Transcript {
     }
 }
 
-/// The same over the tags alone. Enough within the seal, where each tag vouches for its chunk; a receipt, which has to
-/// convince those who know the key too, needs every byte.
-#[derive(Clone)]
-struct TagTranscript(Transcript);
-
-impl TagTranscript {
-    fn new() -> Self {
-        Self(Transcript::labelled(labels::TAG_TRANSCRIPT))
-    }
-
-    fn update(&mut self, chunk: &[u8]) {
-        let (_, tag) = chunk.split_at(chunk.len().saturating_sub(TAG_LEN));
-        self.0.update(tag);
-    }
+/// The tag of a chunk. What is too short to have one does not open either.
+fn tag(chunk: &[u8]) -> [u8; TAG_LEN] {
+    chunk.last_chunk().copied().unwrap_or_default()
 }
 
 /// How the query ended.
@@ -158,7 +153,7 @@ fn channel(key: &ResultKey, job: &JobId) -> Result<Channel, StreamError> {
 /// The query process's end.
 pub struct ResultSealer {
     channel: Channel,
-    tags: TagTranscript,
+    tags: Transcript,
     chunks: u64,
     bytes: u64,
 }
@@ -168,7 +163,7 @@ impl ResultSealer {
     pub fn new(key: &ResultKey, job: &JobId) -> Result<Self, StreamError> {
         Ok(Self {
             channel: channel(key, job)?,
-            tags: TagTranscript::new(),
+            tags: Transcript::of_tags(),
             chunks: 0,
             bytes: 0,
         })
@@ -184,7 +179,7 @@ impl ResultSealer {
         self.channel
             .seal(buffer)
             .map_err(|_| StreamError::Refused)?;
-        self.tags.update(buffer);
+        self.tags.update(&tag(buffer));
         self.chunks += 1;
         Ok(())
     }
@@ -194,7 +189,7 @@ impl ResultSealer {
         let mut buffer = cbor::encode(&Final {
             chunks: self.chunks,
             bytes: self.bytes,
-            transcript: self.tags.0.finish(),
+            transcript: self.tags.finish(),
             status,
         });
         buffer.push(FINAL);
@@ -219,8 +214,8 @@ pub struct ResultOpener {
     channel: Channel,
     /// Of every chunk, as the supervisor relayed it.
     transcript: Transcript,
-    /// Of the data chunks alone.
-    tags: TagTranscript,
+    /// Of the data chunks.
+    tags: Transcript,
     chunks: u64,
     bytes: u64,
     ended: bool,
@@ -231,7 +226,7 @@ impl ResultOpener {
         Ok(Self {
             channel: channel(key, job)?,
             transcript: Transcript::new(),
-            tags: TagTranscript::new(),
+            tags: Transcript::of_tags(),
             chunks: 0,
             bytes: 0,
             ended: false,
@@ -244,14 +239,14 @@ impl ResultOpener {
             return Err(StreamError::AfterFinal);
         }
         self.transcript.update(&chunk);
-        let before = self.tags.clone();
-        self.tags.update(&chunk);
+        let tag = tag(&chunk);
         if self.channel.open(&mut chunk).is_err() {
             self.ended = true;
             return Err(StreamError::Refused);
         }
         match chunk.pop() {
             Some(DATA) => {
+                self.tags.update(&tag);
                 self.chunks += 1;
                 self.bytes += chunk.len() as u64;
                 Ok(Opened::Data(chunk))
@@ -261,7 +256,7 @@ impl ResultOpener {
                 let end: Final = cbor::decode(&chunk, MAX_CHUNK)?;
                 let matches = end.chunks == self.chunks
                     && end.bytes == self.bytes
-                    && end.transcript.ct_eq(&before.0.finish());
+                    && end.transcript.ct_eq(&self.tags.clone().finish());
                 if !matches {
                     return Err(StreamError::Transcript);
                 }

@@ -155,13 +155,12 @@ impl Pending {
         {
             return Err(FileError::NoDirectory(parent.into()));
         }
+        Self::with_mode(path, 0o600)
+    }
+
+    fn with_mode(path: &Path, mode: u32) -> Result<(Self, File), FileError> {
         let part = beside(path);
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&part)
-            .map_err(FileError::write(&part))?;
+        let file = open_new(&part, mode)?;
         let pending = Self {
             part,
             whole: path.into(),
@@ -258,12 +257,7 @@ fn create_with(
     fill: impl FnOnce(&mut File) -> std::io::Result<()>,
 ) -> Result<(), FileError> {
     create_parent(path)?;
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
-        .map_err(FileError::write(path))?;
+    let mut file = open_new(path, mode)?;
     fill(&mut file).map_err(|source| {
         // The error that is reported is the write's.
         let _ = std::fs::remove_file(path);
@@ -273,13 +267,21 @@ fn create_with(
 
 /// Replaces a file as a whole.
 pub fn replace(path: &Path, mode: u32, contents: &[u8]) -> Result<(), FileError> {
-    let beside = beside(path);
-    create_new(&beside, mode, contents)?;
-    std::fs::rename(&beside, path).map_err(|source| {
-        // The half-done file is of no use; the error that is reported is the rename's.
-        let _ = std::fs::remove_file(&beside);
-        FileError::write(path)(source)
-    })
+    create_parent(path)?;
+    let (pending, mut file) = Pending::with_mode(path, mode)?;
+    file.write_all(contents)
+        .and_then(|()| file.sync_all())
+        .map_err(FileError::write(&pending.part))?;
+    pending.place()
+}
+
+fn open_new(path: &Path, mode: u32) -> Result<File, FileError> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .map_err(FileError::write(path))
 }
 
 /// A name beside `path`, for a file that is renamed into place when it is whole.

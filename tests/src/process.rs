@@ -130,6 +130,15 @@ impl Drop for Daemon {
     }
 }
 
+/// What process `pid` has computed so far, user and system, its threads included, in clock ticks; 0 if there is none.
+pub fn cpu_ticks(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name, in parentheses, may hold anything; `utime` and `stime` are the 12th and 13th field after it (proc(5)).
+    let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks = rest.split_whitespace().skip(11).take(2);
+    ticks.filter_map(|field| field.parse::<u64>().ok()).sum()
+}
+
 /// Process ids of all children, and of theirs.
 pub fn descendants(root: u32) -> Vec<u32> {
     let mut parents = Vec::new();

@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use duckblind_tests::options::Options;
-use duckblind_tests::process::descendants;
+use duckblind_tests::process::{cpu_ticks, descendants};
 use duckblind_tests::running;
 use duckblind_tests::stack::{ENDLESS, Stack, path};
 use rustix::process::{Pid, Signal, kill_process};
@@ -18,21 +18,24 @@ fn numbers(options: Options) -> Stack {
     stack
 }
 
+/// Waits for a query process to be gone.
+fn ends_within(worker: u32, time: Duration) {
+    let begin = Instant::now();
+    while fs::exists(format!("/proc/{worker}")).unwrap() {
+        assert!(begin.elapsed() < time, "the query process goes on");
+        sleep(Duration::from_millis(10));
+    }
+}
+
 /// The process among the enclave's that is working.
 pub(crate) fn busiest(stack: &Stack) -> u32 {
-    let ticks = |pid: u32| -> u64 {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let field = |n: usize| rest.split_whitespace().nth(n).and_then(|f| f.parse().ok());
-        field(11).unwrap_or(0) + field(12).unwrap_or(0)
-    };
     let begin = Instant::now();
     loop {
         let busiest = descendants(stack.enclave.pid())
             .into_iter()
-            .max_by_key(|&pid| ticks(pid));
+            .max_by_key(|&pid| cpu_ticks(pid));
         if let Some(pid) = busiest
-            && ticks(pid) > 30
+            && cpu_ticks(pid) > 30
         {
             return pid;
         }
@@ -135,14 +138,7 @@ fn ctrl_c() {
     let ran = query.finish().within(SOON);
     assert_eq!(ran.code, 130, "{}", ran.stderr);
     assert!(!file.exists(), "half an answer was kept");
-    let begin = Instant::now();
-    while fs::exists(format!("/proc/{worker}")).unwrap() {
-        assert!(
-            begin.elapsed() < Duration::from_secs(3),
-            "the query process goes on"
-        );
-        sleep(Duration::from_millis(10));
-    }
+    ends_within(worker, Duration::from_secs(3));
     stack.must_work();
 }
 
@@ -154,15 +150,8 @@ fn a_requester_that_vanishes() {
     let worker = busiest(&stack);
     query.signal(Signal::KILL);
     query.finish();
-    let begin = Instant::now();
-    while fs::exists(format!("/proc/{worker}")).unwrap() {
-        // Keep-alives are missed after a second; the host may need its own time to see the end.
-        assert!(
-            begin.elapsed() < Duration::from_secs(10),
-            "the query process goes on"
-        );
-        sleep(Duration::from_millis(20));
-    }
+    // Keep-alives are missed after a second; the host may need its own time to see the end.
+    ends_within(worker, Duration::from_secs(10));
     stack.must_work();
 }
 
@@ -174,14 +163,7 @@ fn a_requester_that_does_not_read() {
     let query = stack.start_query(sql, &["numbers"], &["--format", "arrow"]);
     let worker = busiest(&stack);
     query.signal(Signal::STOP);
-    let begin = Instant::now();
-    while fs::exists(format!("/proc/{worker}")).unwrap() {
-        assert!(
-            begin.elapsed() < Duration::from_secs(10),
-            "the query process goes on"
-        );
-        sleep(Duration::from_millis(20));
-    }
+    ends_within(worker, Duration::from_secs(10));
     query.signal(Signal::CONT);
     query.signal(Signal::KILL);
     query.finish();

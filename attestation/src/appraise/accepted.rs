@@ -4,93 +4,120 @@ use duckblind_protocol::coded::{Coded, Exit};
 use duckblind_protocol::ids::{Digest, UnixTime};
 use duckblind_protocol::key_statement::{Challenge, KeyStatement, Tee};
 
-use super::{Facts, Inputs};
+use super::binding::Bound;
+use super::{Hardware, Inputs};
 use crate::check::{Check, Outcome};
 use crate::config::EnclaveConfig;
 use crate::measurement::Measurement;
-use crate::reason::Reason;
+use crate::reason::{Reason, Warning};
 use crate::release::ReleaseManifest;
-use crate::snp::{Generation, Tcb};
+use crate::snp::{Generation, Report, Tcb};
+
+/// What was learned of an accepted platform.
+#[derive(Debug)]
+pub enum Platform {
+    /// AMD SEV-SNP.
+    Snp(SnpPlatform),
+    /// Intel TDX.
+    Tdx(TdxPlatform),
+}
+
+/// An SEV-SNP guest on its chip.
+#[derive(Debug)]
+pub struct SnpPlatform {
+    /// The report's fields.
+    pub report: Report,
+    /// The processor.
+    pub generation: Generation,
+    /// The firmware that the chip key speaks for.
+    pub reported_tcb: Tcb,
+}
+
+/// A TDX guest on its platform.
+#[derive(Debug)]
+pub struct TdxPlatform {
+    /// What was launched.
+    pub mrtd: Measurement,
+    /// What was measured since.
+    pub rtmrs: [Measurement; 4],
+    /// Intel's word on the platform, such as `UpToDate`.
+    pub tcb_status: String,
+    /// Intel's advisories that apply, such as `INTEL-SA-00837`.
+    pub advisories: Vec<String>,
+    /// Which edition of Intel's data said so.
+    pub tcb_evaluation: u32,
+    /// Family, model, stepping and package of the platform.
+    pub fmspc: [u8; 6],
+    /// Which platform: the instance id, or the provisioning id where there is none.
+    pub platform_id: Vec<u8>,
+}
 
 /// Evidence that passed every check of one policy at one time. Only an appraisal makes one.
 #[derive(Debug)]
 pub struct Appraised {
-    facts: FactsKept,
+    bound: Bound,
+    platform: Platform,
+    body_digest: Digest,
+    valid_until: UnixTime,
+    warnings: Vec<Warning>,
     policy_id: Digest,
     evidence_digest: Digest,
     at: UnixTime,
     sim: bool,
 }
 
-#[derive(Debug)]
-struct FactsKept {
-    key_statement: KeyStatement,
-    key_statement_digest: Digest,
-    challenge: Challenge,
-    config: EnclaveConfig,
-    release: ReleaseManifest,
-    measurement: Measurement,
-    report_id: [u8; 32],
-    chip_id: [u8; 64],
-    body_digest: Digest,
-    generation: Generation,
-    reported_tcb: Tcb,
-    vek_not_after: UnixTime,
-}
-
 impl Appraised {
-    pub(super) fn new(facts: Facts, inputs: &Inputs<'_>, sim: bool) -> Self {
-        let Facts { hardware, bound } = facts;
-        Self {
-            facts: FactsKept {
-                key_statement_digest: bound.key_statement_digest,
-                key_statement: bound.key_statement,
-                challenge: bound.challenge,
-                config: bound.config,
-                release: bound.release,
-                measurement: hardware.report.measurement,
-                report_id: hardware.report.report_id,
-                chip_id: hardware.report.chip_id,
-                body_digest: hardware.body_digest,
-                generation: hardware.generation,
-                reported_tcb: hardware.reported_tcb,
-                vek_not_after: hardware.vek_not_after,
-            },
+    /// None if a fact is missing, which the checks should have said.
+    pub(super) fn new(hardware: Hardware, bound: Bound, inputs: &Inputs<'_>) -> Option<Self> {
+        Some(Self {
+            bound,
+            platform: hardware.platform?,
+            body_digest: hardware.body_digest?,
+            valid_until: hardware.valid_until?,
+            warnings: hardware.warnings,
             policy_id: inputs.policy.id(),
             evidence_digest: Digest::of(inputs.evidence),
             at: inputs.now,
-            sim,
-        }
+            sim: hardware.sim,
+        })
     }
 
     /// The enclave's keys.
     pub const fn key_statement(&self) -> &KeyStatement {
-        &self.facts.key_statement
+        &self.bound.key_statement
     }
 
     /// SHA-256 of the key statement as it came: the name of these keys.
     pub const fn key_statement_digest(&self) -> Digest {
-        self.facts.key_statement_digest
+        self.bound.key_statement_digest
     }
 
     /// What the evidence answers.
     pub const fn challenge(&self) -> &Challenge {
-        &self.facts.challenge
+        &self.bound.challenge
     }
 
     /// What the enclave runs with.
     pub const fn config(&self) -> &EnclaveConfig {
-        &self.facts.config
+        &self.bound.config
     }
 
     /// Which build it is.
     pub const fn release(&self) -> &ReleaseManifest {
-        &self.facts.release
+        &self.bound.release
     }
 
-    /// What was launched.
+    /// What was launched: the launch digest, or MRTD.
     pub const fn measurement(&self) -> Measurement {
-        self.facts.measurement
+        match &self.platform {
+            Platform::Snp(snp) => snp.report.measurement,
+            Platform::Tdx(tdx) => tdx.mrtd,
+        }
+    }
+
+    /// The hardware and what it says.
+    pub const fn platform(&self) -> &Platform {
+        &self.platform
     }
 
     /// The policy that it passed.
@@ -108,24 +135,35 @@ impl Appraised {
         self.at
     }
 
-    /// One life of one guest: the same for all evidence of an instance.
-    pub const fn report_id(&self) -> [u8; 32] {
-        self.facts.report_id
+    /// One life of one guest: the same for all evidence of an instance. TDX has no such thing.
+    pub const fn report_id(&self) -> Option<[u8; 32]> {
+        match &self.platform {
+            Platform::Snp(snp) => Some(snp.report.report_id),
+            Platform::Tdx(_) => None,
+        }
     }
 
-    /// The chip. Not for public logs as it is.
-    pub const fn chip_id(&self) -> &[u8; 64] {
-        &self.facts.chip_id
+    /// The machine. Not for public logs as it is.
+    pub fn platform_id(&self) -> &[u8] {
+        match &self.platform {
+            Platform::Snp(snp) => &snp.report.chip_id,
+            Platform::Tdx(tdx) => &tdx.platform_id,
+        }
     }
 
-    /// Last second of the chip key's certificate.
-    pub const fn vek_not_after(&self) -> UnixTime {
-        self.facts.vek_not_after
+    /// The last second until which all of the vendor's documents hold.
+    pub const fn valid_until(&self) -> UnixTime {
+        self.valid_until
+    }
+
+    /// What one should know although it is accepted.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// SHA-256 of the signed part of the report: the evidence's identity, free of malleable parts.
     pub const fn evidence_body_digest(&self) -> Digest {
-        self.facts.body_digest
+        self.body_digest
     }
 
     /// SHA-256 of the envelope as it came.
@@ -135,17 +173,7 @@ impl Appraised {
 
     /// The kind of platform.
     pub const fn tee(&self) -> Tee {
-        self.facts.key_statement.tee
-    }
-
-    /// The processor.
-    pub const fn generation(&self) -> Generation {
-        self.facts.generation
-    }
-
-    /// The firmware that the chip key speaks for.
-    pub const fn reported_tcb(&self) -> Tcb {
-        self.facts.reported_tcb
+        self.bound.key_statement.tee
     }
 }
 

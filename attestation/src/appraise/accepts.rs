@@ -122,7 +122,7 @@ fn what_is_known_of_it() {
     assert_eq!(appraised.evidence_digest(), appraisal.evidence_digest);
     assert_eq!(appraised.policy_id(), appraisal.policy_id);
     assert_eq!(appraised.at(), case.now);
-    assert!(appraised.vek_not_after() > case.now);
+    assert!(appraised.valid_until() > case.now);
     assert!(appraised.sim() && appraisal.sim);
 }
 
@@ -140,7 +140,7 @@ fn the_body_digest_does_not_depend_on_the_signature() {
 fn the_same_instance_again() {
     let mut case = Case::good();
     let first = case.judge().result.unwrap();
-    case.expected.earlier_report_id = Some(first.report_id());
+    case.expected.earlier_report_id = first.report_id();
     case.expected.earlier_epoch = Some(0);
     case.statement.epoch = 1;
     case.statement.prev = Some(first.key_statement_digest());

@@ -13,6 +13,7 @@ use crate::reason::Reason;
 use crate::release::ReleaseManifest;
 
 /// The preimages, read.
+#[derive(Debug)]
 pub(super) struct Bound {
     pub(super) key_statement: KeyStatement,
     pub(super) key_statement_digest: Digest,

@@ -10,7 +10,7 @@ use duckblind_protocol::ids::{Digest, Nonce, UnixTime};
 use duckblind_protocol::key_statement::Tee;
 use serde::Deserialize;
 
-use super::{Appraisal, Expected, Inputs, appraise};
+use super::{Appraisal, Expected, Floors, Inputs, appraise};
 use crate::check::Outcome;
 use crate::evidence::{Endorsements, Evidence};
 use crate::policy::Policy;
@@ -97,7 +97,9 @@ fn evidence(folder: &Path, vector: &Vector) -> Evidence {
             vek: vector.vek.clone().map(read),
             ask: Some(read(format!("{signer}_{line}.der"))),
             ark: Some(read(format!("ark_{line}.der"))),
+            ..Endorsements::default()
         },
+        event_log: None,
     }
 }
 
@@ -139,6 +141,7 @@ fn everything() -> Policy {
 fn judge(evidence: &Evidence, policy: &Policy, now: i64) -> Appraisal {
     appraise(&Inputs {
         evidence: &evidence.encode(),
+        endorsements: &Endorsements::default(),
         policy,
         expected: Expected {
             nonce: Nonce::from_bytes([0; 32]),
@@ -146,6 +149,7 @@ fn judge(evidence: &Evidence, policy: &Policy, now: i64) -> Appraisal {
             earlier_report_id: None,
             earlier_epoch: None,
         },
+        floors: &Floors::default(),
         now: UnixTime(now),
     })
 }

@@ -1,5 +1,6 @@
 //! What an EAR says.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -13,9 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use super::EarError;
 use super::wire::Wire;
-use crate::appraise::{Appraisal, Appraised};
+use crate::appraise::{Appraisal, Appraised, Platform};
 use crate::measurement::Measurement;
-use crate::reason::Reason;
+use crate::reason::{Reason, Warning};
 
 /// Seconds by which a verifier's clock may be ahead of ours.
 pub const MAX_SKEW_SECONDS: i64 = 60;
@@ -31,7 +32,7 @@ pub enum EarStatus {
     /// Accepted, on genuine hardware.
     #[n(2)]
     Affirming,
-    /// Accepted with a reservation that one should know: now, that the platform is simulated.
+    /// Accepted with a reservation that one should know.
     #[n(32)]
     Warning,
     /// Refused.
@@ -132,7 +133,7 @@ pub struct EnclaveClaims {
     /// Kind of platform.
     #[n(0)]
     pub tee: Tee,
-    /// Processor generation.
+    /// Processor generation, or FMSPC.
     #[n(1)]
     pub generation: String,
     /// Launch measurement.
@@ -153,29 +154,59 @@ pub struct EnclaveClaims {
     /// Which of its KEM keys.
     #[n(7)]
     pub epoch: u64,
-    /// Report id: one life of one guest.
+    /// Report id: one life of one guest. TDX has none.
     #[n(8)]
-    pub report_id: Digest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report_id: Option<Digest>,
     /// SHA-256 of the signed part of the report.
     #[n(9)]
     pub evidence_body: Digest,
+    /// SHA-256 of the KEM key that jobs are sealed to.
+    #[n(10)]
+    pub kem_key: Digest,
+    /// Firmware that the chip key speaks for, by component; the edition of Intel's TCB data.
+    #[n(11)]
+    pub tcb: BTreeMap<String, u32>,
+    /// Intel's word on the platform, such as `UpToDate`.
+    #[n(12)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tcb_status: Option<String>,
+    /// Intel's advisories that apply.
+    #[n(13)]
+    pub advisories: Vec<String>,
 }
 
 impl EnclaveClaims {
     /// What an EAR says of this enclave.
     pub fn of(appraised: &Appraised) -> Self {
         let statement = appraised.key_statement();
+        let (generation, tcb, tcb_status, advisories) = match appraised.platform() {
+            Platform::Snp(snp) => {
+                let tcb = snp.reported_tcb.components();
+                (snp.generation.to_string(), tcb.collect(), None, Vec::new())
+            }
+            Platform::Tdx(tdx) => (
+                hex::encode(tdx.fmspc),
+                [("evaluation".to_owned(), tdx.tcb_evaluation)].into(),
+                Some(tdx.tcb_status.clone()),
+                tdx.advisories.clone(),
+            ),
+        };
         Self {
             tee: appraised.tee(),
-            generation: appraised.generation().to_string(),
+            generation,
             measurement: appraised.measurement(),
             config: statement.config,
             release: statement.release,
             key_statement: appraised.key_statement_digest(),
             instance: statement.instance,
             epoch: statement.epoch,
-            report_id: Digest::from_bytes(appraised.report_id()),
+            report_id: appraised.report_id().map(Digest::from_bytes),
             evidence_body: appraised.evidence_body_digest(),
+            kem_key: Digest::of(&statement.kem_key),
+            tcb,
+            tcb_status,
+            advisories,
         }
     }
 }
@@ -209,6 +240,12 @@ pub struct EarClaims {
     pub reasons: Vec<Reason>,
     /// Whether the platform is simulated.
     pub sim: bool,
+    /// What one should know although it is accepted.
+    pub warnings: Vec<Warning>,
+    /// The vendor's documents that were looked at: name and SHA-256.
+    pub collateral: BTreeMap<String, Digest>,
+    /// First and last second at which all of them hold, if they could be read.
+    pub window: Option<(UnixTime, UnixTime)>,
     /// The node that sent the evidence, if one did.
     pub node: Option<NodeId>,
     /// The enclave, if accepted.
@@ -245,10 +282,12 @@ impl EarClaims {
         if let Some(accepted) = accepted {
             let epoch = i64::from(accepted.config().timeouts.epoch_ms / 1000);
             exp = exp
-                .min(accepted.vek_not_after().0)
+                .min(accepted.valid_until().0)
                 .min(appraisal.at.0.saturating_add(epoch));
         }
-        let trust_vector = trust_vector(&reasons, appraisal.sim);
+        let warnings = appraisal.warnings.clone();
+        let trust_vector = trust_vector(&reasons, &warnings);
+        let collateral = appraisal.collateral.digests.iter();
         Ok(Self {
             iat: appraisal.at,
             exp: UnixTime(exp),
@@ -257,12 +296,17 @@ impl EarClaims {
             nonce: combined_nonce(&context.verifier_nonce, context.requester_nonce.as_ref()),
             verifier_nonce: context.verifier_nonce,
             requester_nonce: context.requester_nonce,
-            status: status(accepted.is_some(), appraisal.sim),
+            status: status(accepted.is_some(), &warnings),
             trust_vector,
             policy_id: appraisal.policy_id,
             evidence: appraisal.evidence_digest,
             reasons,
             sim: appraisal.sim,
+            warnings,
+            collateral: collateral
+                .map(|(name, digest)| ((*name).to_owned(), *digest))
+                .collect(),
+            window: appraisal.collateral.window,
             node: context.node,
             enclave: accepted.map(EnclaveClaims::of),
         })
@@ -311,12 +355,16 @@ impl EarClaims {
         for (holds, what) in [
             (accepted == self.reasons.is_empty(), "verdict and reasons"),
             (
-                self.status == status(accepted, self.sim),
+                self.status == status(accepted, &self.warnings),
                 "verdict and status",
             ),
             (
-                self.trust_vector == trust_vector(&self.reasons, self.sim),
+                self.trust_vector == trust_vector(&self.reasons, &self.warnings),
                 "trust vector",
+            ),
+            (
+                self.sim == self.warnings.contains(&Warning::Simulated),
+                "sim and warnings",
             ),
             (self.nonce == nonce, "nonce and its parts"),
             (self.iat <= self.exp, "times"),
@@ -335,24 +383,21 @@ impl EarClaims {
     }
 }
 
-const fn status(accepted: bool, sim: bool) -> EarStatus {
-    match (accepted, sim) {
+fn status(accepted: bool, warnings: &[Warning]) -> EarStatus {
+    match (accepted, warnings) {
         (false, _) => EarStatus::Contraindicated,
-        (true, true) => EarStatus::Warning,
-        (true, false) => EarStatus::Affirming,
+        (true, []) => EarStatus::Affirming,
+        (true, _) => EarStatus::Warning,
     }
 }
 
-fn trust_vector(reasons: &[Reason], sim: bool) -> TrustVector {
+fn trust_vector(reasons: &[Reason], warnings: &[Warning]) -> TrustVector {
     let mut vector = TrustVector {
         instance_identity: EarStatus::Affirming,
         configuration: EarStatus::Affirming,
         executables: EarStatus::Affirming,
-        hardware: if sim {
-            EarStatus::Warning
-        } else {
-            EarStatus::Affirming
-        },
+        // All that one can be warned of is about hardware.
+        hardware: status(true, warnings),
     };
     for reason in reasons {
         let aspect = match reason {

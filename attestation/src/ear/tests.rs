@@ -111,7 +111,7 @@ fn life_ends_with_whatever_ends_first() {
     assert_eq!(claims().exp.0, case.now.0 + 600);
     // The epoch of the sample is an hour.
     assert_eq!(lasting(&case.judge()), case.now.0 + 3600);
-    let end = case.judge().result.unwrap().vek_not_after();
+    let end = case.judge().result.unwrap().valid_until();
     case.now = UnixTime(end.0 - 10);
     assert_eq!(lasting(&case.judge()), end.0);
 }

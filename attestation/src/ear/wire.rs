@@ -1,12 +1,14 @@
 //! The claims as they are written: names and numbers of the EAR profile, ours in a map of their
 //! own.
 
+use std::collections::BTreeMap;
+
 use duckblind_protocol::ids::{Digest, NodeId, Nonce, UnixTime};
 use minicbor::{Decode, Decoder, Encode, Encoder};
 use serde::{Deserialize, Serialize};
 
 use super::{EarClaims, EarError, EarStatus, EnclaveClaims, Jti, TrustVector, VerifierId};
-use crate::reason::Reason;
+use crate::reason::{Reason, Warning};
 
 const PROFILE: &str = "tag:ietf.org,2026:rats/ear#04";
 const SUBMODULE: &str = "cpu";
@@ -80,6 +82,13 @@ struct Private {
     #[n(7)]
     #[serde(skip_serializing_if = "Option::is_none")]
     enclave: Option<EnclaveClaims>,
+    #[n(8)]
+    warnings: Vec<Warning>,
+    #[n(9)]
+    collateral: BTreeMap<String, Digest>,
+    #[n(10)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window: Option<(UnixTime, UnixTime)>,
 }
 
 /// Submodules are keyed by text, in CBOR too.
@@ -128,6 +137,9 @@ impl From<EarClaims> for Wire {
                 reasons: claims.reasons,
                 skipped: Vec::new(),
                 sim: claims.sim,
+                warnings: claims.warnings,
+                collateral: claims.collateral,
+                window: claims.window,
                 node: claims.node,
                 enclave: claims.enclave,
             },
@@ -159,6 +171,9 @@ impl TryFrom<Wire> for EarClaims {
             evidence: wire.duckblind.evidence,
             reasons: wire.duckblind.reasons,
             sim: wire.duckblind.sim,
+            warnings: wire.duckblind.warnings,
+            collateral: wire.duckblind.collateral,
+            window: wire.duckblind.window,
             node: wire.duckblind.node,
             enclave: wire.duckblind.enclave,
         })

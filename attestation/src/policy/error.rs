@@ -1,6 +1,7 @@
 //! What can be wrong with a policy file.
 
 use duckblind_protocol::coded::{Coded, Exit};
+use duckblind_protocol::key_statement::Tee;
 
 use super::{MAX_POLICY, VERSION};
 
@@ -50,6 +51,14 @@ pub enum PolicyError {
         /// What to do about it.
         hint: &'static str,
     },
+    /// A section for a kind of platform that `tees` does not list.
+    #[error("{path} is there, but tees does not list {tee}")]
+    NotListed {
+        /// The section.
+        path: String,
+        /// The kind of platform.
+        tee: Tee,
+    },
     /// A root certificate that is not AMD's.
     #[error("{digest} in {path} is not the digest of a root certificate of AMD")]
     UnknownRoot {
@@ -82,6 +91,7 @@ impl Coded for PolicyError {
             Self::SimulatorInProduction => "DB-ATT-047",
             Self::Version(_) => "DB-ATT-048",
             Self::Template(_) => "DB-ATT-049",
+            Self::NotListed { .. } => "DB-ATT-050",
         }
     }
 
@@ -118,6 +128,10 @@ impl Coded for PolicyError {
             Self::Missing { .. } => {
                 Some("policies have no defaults; policies/development.toml shows every key".into())
             }
+            Self::NotListed { tee, .. } => {
+                Some(format!("remove the section, or add \"{tee}\" to tees"))
+            }
+            Self::Version(1) => Some("version 1 is of an older build: start from policies/".into()),
             Self::Empty { hint, .. } => Some((*hint).to_owned()),
             Self::UnknownRoot { .. } => {
                 Some("the root of a simulated platform goes into simulator_roots".into())

@@ -1,32 +1,26 @@
 //! The tables of a policy file, one function each.
 
-use std::collections::BTreeMap;
-
 use duckblind_protocol::ids::{Digest, PublicKey};
 use duckblind_protocol::key_statement::{Suite, Tee};
 
 use super::read::Section;
-use super::{
-    ConfigPolicy, GuestBits, NonEmpty, Policy, PolicyError, RequesterPolicy, Root, SnpPolicy,
-    VERSION,
-};
+use super::{ConfigPolicy, NonEmpty, Policy, PolicyError, RequesterPolicy, VERSION, snp, tdx};
 use crate::config::{Backend, Clock, ConfigLimits, Provider, Timeouts, Wall};
-use crate::snp::{Generation, Tcb};
 
-const LIST_ONE: &str = "list at least one value; a policy denies what it does not list";
-const FILL_IN: &str =
+pub(super) const LIST_ONE: &str = "list at least one value; a policy denies what it does not list";
+pub(super) const FILL_IN: &str =
     "`duckblind trust init --simulator` fills it in; for hardware, list the published values";
 
-pub(super) fn policy(id: Digest, table: toml::Table) -> Result<Policy, PolicyError> {
+pub(super) fn policy(text: &str, table: toml::Table) -> Result<Policy, PolicyError> {
     const KEYS: &[&str] = &[
         "version",
         "name",
         "development",
         "tees",
         "suites",
-        "measurements",
         "releases",
         "snp",
+        "tdx",
         "config",
     ];
     let mut top = Section::open("", table, KEYS)?;
@@ -35,138 +29,48 @@ pub(super) fn policy(id: Digest, table: toml::Table) -> Result<Policy, PolicyErr
         return Err(PolicyError::Version(version));
     }
     let development = top.flag("development")?;
-    let tees = top.names("tees", &[Tee::SevSnp], |_| "sev-snp")?;
+    let tees = top.names("tees", &[Tee::SevSnp, Tee::Tdx], Tee::name)?;
+    let tees = top.non_empty("tees", tees, LIST_ONE)?;
     let suites = top.names(
         "suites",
         &[Suite::XWingHkdfSha256Aes256Gcm],
         |_| "xwing-hkdf-sha256-aes256gcm",
     )?;
-    let measurements = top.list("measurements", "96 hex digits", |text| text.parse().ok())?;
     let releases = top.list("releases", "64 hex digits", |text| text.parse().ok())?;
     Ok(Policy {
-        id,
+        id: Digest::of(text.as_bytes()),
+        text: text.to_owned(),
         name: top.text("name")?,
         development,
-        tees: top.non_empty("tees", tees, LIST_ONE)?,
+        snp: of_tee(&mut top, &tees, Tee::SevSnp, "snp", |top| {
+            snp::read(top, development)
+        })?,
+        tdx: of_tee(&mut top, &tees, Tee::Tdx, "tdx", |top| {
+            tdx::read(top, development)
+        })?,
+        tees,
         suites: top.non_empty("suites", suites, LIST_ONE)?,
-        snp: snp(&mut top, development)?,
         config: config(&mut top)?,
-        measurements: top.non_empty("measurements", measurements, FILL_IN)?,
         releases: top.non_empty("releases", releases, FILL_IN)?,
     })
 }
 
-fn snp(top: &mut Section, development: bool) -> Result<SnpPolicy, PolicyError> {
-    const KEYS: &[&str] = &[
-        "roots",
-        "simulator_roots",
-        "generations",
-        "report_versions",
-        "vmpls",
-        "guest_policy",
-        "tcb_floors",
-    ];
-    let mut snp = top.section("snp", KEYS)?;
-    let roots = roots(&mut snp, development)?;
-    let generations = snp.names("generations", Generation::ALL, Generation::name)?;
-    let generations = snp.non_empty("generations", generations, LIST_ONE)?;
-    let versions = snp.numbers("report_versions")?;
-    let vmpls = snp.numbers("vmpls")?;
-    Ok(SnpPolicy {
-        roots,
-        floors: floors(&mut snp, &generations)?,
-        generations,
-        report_versions: snp.non_empty("report_versions", versions, LIST_ONE)?,
-        vmpls: snp.non_empty("vmpls", vmpls, LIST_ONE)?,
-        guest: guest_bits(&mut snp)?,
-    })
-}
-
-fn roots(snp: &mut Section, development: bool) -> Result<Vec<Root>, PolicyError> {
-    let real = snp.list("roots", "64 hex digits", |text| text.parse::<Digest>().ok())?;
-    let simulated = snp.list("simulator_roots", "64 hex digits", |text| {
-        text.parse::<Digest>().ok()
-    })?;
-    if !simulated.is_empty() && !development {
-        return Err(PolicyError::SimulatorInProduction);
+/// A kind of platform has a section if it is listed, and only then.
+fn of_tee<T>(
+    top: &mut Section,
+    tees: &NonEmpty<Tee>,
+    tee: Tee,
+    key: &'static str,
+    read: impl FnOnce(&mut Section) -> Result<T, PolicyError>,
+) -> Result<Option<T>, PolicyError> {
+    match (tees.contains(&tee), top.has(key)) {
+        (true, _) => read(top).map(Some),
+        (false, false) => Ok(None),
+        (false, true) => Err(PolicyError::NotListed {
+            path: top.path(key),
+            tee,
+        }),
     }
-    if real.is_empty() && simulated.is_empty() {
-        return Err(PolicyError::Empty {
-            path: snp.path("roots"),
-            hint: FILL_IN,
-        });
-    }
-    let mut roots = Vec::new();
-    for digest in real {
-        let generation = Generation::of_root(&digest);
-        roots.push(Root::Amd(generation.ok_or_else(|| {
-            PolicyError::UnknownRoot {
-                path: snp.path("roots"),
-                digest: digest.to_string(),
-            }
-        })?));
-    }
-    // A build without simulators reads the list and has no use for it: such roots are unknown.
-    #[cfg(feature = "simulator")]
-    roots.extend(simulated.into_iter().map(Root::Simulated));
-    Ok(roots)
-}
-
-fn floors(
-    snp: &mut Section,
-    generations: &NonEmpty<Generation>,
-) -> Result<BTreeMap<Generation, Tcb>, PolicyError> {
-    const KEYS: &[&str] = &["milan", "genoa", "turin"];
-    const OLD: &[&str] = &["bootloader", "tee", "snp", "microcode"];
-    const NEW: &[&str] = &["fmc", "bootloader", "tee", "snp", "microcode"];
-    let mut all = snp.section("tcb_floors", KEYS)?;
-    let mut floors = BTreeMap::new();
-    for generation in Generation::ALL {
-        if !generations.contains(generation) && !all.has(generation.name()) {
-            continue;
-        }
-        let turin = *generation == Generation::Turin;
-        let mut one = all.section(generation.name(), if turin { NEW } else { OLD })?;
-        let fmc = if turin {
-            Some(one.number("fmc")?)
-        } else {
-            None
-        };
-        let floor = Tcb {
-            fmc,
-            bootloader: one.number("bootloader")?,
-            tee: one.number("tee")?,
-            snp: one.number("snp")?,
-            microcode: one.number("microcode")?,
-        };
-        floors.insert(*generation, floor);
-    }
-    Ok(floors)
-}
-
-fn guest_bits(snp: &mut Section) -> Result<GuestBits, PolicyError> {
-    const KEYS: &[&str] = &[
-        "min_abi_major",
-        "min_abi_minor",
-        "allow_smt",
-        "allow_cxl",
-        "require_single_socket",
-        "require_aes_256_xts",
-        "require_rapl_disabled",
-        "require_ciphertext_hiding",
-        "require_page_swap_disabled",
-    ];
-    let mut bits = snp.section("guest_policy", KEYS)?;
-    Ok(GuestBits {
-        min_abi: (bits.number("min_abi_major")?, bits.number("min_abi_minor")?),
-        allow_smt: bits.flag("allow_smt")?,
-        allow_cxl: bits.flag("allow_cxl")?,
-        require_single_socket: bits.flag("require_single_socket")?,
-        require_aes_256_xts: bits.flag("require_aes_256_xts")?,
-        require_rapl_disabled: bits.flag("require_rapl_disabled")?,
-        require_ciphertext_hiding: bits.flag("require_ciphertext_hiding")?,
-        require_page_swap_disabled: bits.flag("require_page_swap_disabled")?,
-    })
 }
 
 fn config(top: &mut Section) -> Result<ConfigPolicy, PolicyError> {

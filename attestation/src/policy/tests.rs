@@ -4,6 +4,7 @@
 use duckblind_protocol::coded::Coded;
 
 use super::*;
+use crate::snp::Generation;
 
 const TEMPLATE: &str = include_str!("../../../policies/development.toml");
 

@@ -81,6 +81,7 @@ pub(super) fn load(dir: &Path) -> Result<Platform, SimulatorError> {
             vek: Some(vek.to_vec()),
             ask: Some(read(dir, ASK)?.to_vec()),
             ark: Some(read(dir, ARK)?.to_vec()),
+            ..Endorsements::default()
         },
         key,
         chip: Chip {
@@ -103,6 +104,7 @@ pub(super) fn in_memory(
             vek: Some(chip_key.certificate),
             ask: Some(authority.ask_der.clone()),
             ark: Some(authority.ark_der.clone()),
+            ..Endorsements::default()
         },
         key: key.map_err(|_| SimulatorError::Crypto)?,
         chip,

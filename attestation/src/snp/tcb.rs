@@ -70,6 +70,19 @@ impl Tcb {
         }
     }
 
+    /// Name and number of each component there is.
+    pub fn components(self) -> impl Iterator<Item = (String, u32)> {
+        let fmc = self.fmc.map(|fmc| ("fmc", fmc));
+        let others = [
+            ("bootloader", self.bootloader),
+            ("tee", self.tee),
+            ("snp", self.snp),
+            ("microcode", self.microcode),
+        ];
+        let all = fmc.into_iter().chain(others);
+        all.map(|(name, number)| (name.to_owned(), number.into()))
+    }
+
     /// Whether every component is at least the floor's.
     pub fn reaches(&self, floor: &Self) -> bool {
         // None is below Some(0): a platform without the component does not reach a floor for it.

@@ -85,6 +85,7 @@ pub async fn answer(
         config: shared.config.clone(),
         release: shared.release.clone(),
         endorsements,
+        event_log: None,
     };
     Ok(evidence.encode())
 }

@@ -25,8 +25,8 @@ use crate::transport;
 const BLOCK: usize = 512 << 10;
 /// With less room than this left, the next block is taken.
 const ROOM: usize = 128 << 10;
-/// Most blocks kept for another turn: what QUIC may hold unacknowledged, and two.
-const SPARE: usize = transport::SEND_WINDOW / BLOCK + 2;
+/// Most blocks kept for another turn: as many as QUIC may hold unacknowledged, and two.
+const SPARE: usize = transport::SEND_WINDOW / (BLOCK - ROOM) + 2;
 
 /// Why no more goes to the requester.
 #[derive(Debug)]

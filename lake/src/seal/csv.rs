@@ -293,16 +293,21 @@ impl Records {
                     .collect::<String>()
             })
             .and_then(|digits| digits.parse::<u64>().ok());
-        let (what, record) = if let Some((_, counts)) = text.split_once("expected ")
+        if let Some((_, counts)) = text.split_once("expected ")
             && text.contains("incorrect number of fields")
         {
-            (format!("expected {counts} fields"), record)
-        } else if text.contains("UTF-8") {
-            ("text that is not UTF-8".into(), record)
+            return SealError::Fields {
+                path: self.input.path.clone(),
+                line: record.and_then(|at| self.line(at)),
+                counts: counts.into(),
+            };
+        }
+        let (what, record) = if text.contains("UTF-8") {
+            ("text that is not UTF-8", record)
         } else {
             // Values are counted from the header as record 0, unlike all others.
             (
-                "a value changed while the file was read".into(),
+                "a value changed while the file was read",
                 record.map(|at| at + 1),
             )
         };

@@ -55,6 +55,16 @@ pub enum SealError {
         /// What is wrong.
         what: String,
     },
+    /// A CSV line with more or fewer fields than the header.
+    #[error("input {}{}: expected {counts} fields", path.display(), line.map(|line| format!(", line {line}")).unwrap_or_default())]
+    Fields {
+        /// Which one.
+        path: PathBuf,
+        /// The line, counted from 1, where it is known.
+        line: Option<u64>,
+        /// How many there should be and how many there are.
+        counts: String,
+    },
     /// A CSV field does not have the type that was given for its column.
     #[error("input {}{}: a value of column `{column}` is no {wanted}", path.display(), line.map(|line| format!(", line {line}")).unwrap_or_default())]
     Value {
@@ -165,7 +175,7 @@ impl Coded for SealError {
             Self::Manifest(error) => return error.code(),
             Self::NoInput | Self::Input { .. } => LakeCode::InputMissing,
             Self::Format { .. } => LakeCode::InputFormat,
-            Self::Malformed { .. } => LakeCode::InputMalformed,
+            Self::Malformed { .. } | Self::Fields { .. } => LakeCode::InputMalformed,
             Self::Value { .. } => LakeCode::InputType,
             Self::UnknownColumn { .. } | Self::TwoTypes { .. } | Self::NoCsv => {
                 LakeCode::InputColumn
@@ -196,7 +206,10 @@ impl Coded for SealError {
             Self::Format { .. } | Self::Encrypted { .. } | Self::Parquet(_) | Self::TooLarge => {
                 Exit::Unsupported
             }
-            Self::Malformed { .. } | Self::Value { .. } | Self::Schema { .. } => Exit::Malformed,
+            Self::Malformed { .. }
+            | Self::Fields { .. }
+            | Self::Value { .. }
+            | Self::Schema { .. } => Exit::Malformed,
             Self::Check { .. } | Self::Clear { .. } => Exit::Internal,
         }
     }
@@ -243,11 +256,7 @@ impl Coded for SealError {
                 Self::NoInput => "name at least one file",
                 Self::Input { .. } => "check the path and its permissions",
                 Self::Format { .. } => "rename the file or convert it",
-                Self::Malformed {
-                    line: Some(_),
-                    what,
-                    ..
-                } if what.contains("fields") => {
+                Self::Fields { .. } => {
                     "correct that line, or name what separates the fields with --delimiter"
                 }
                 Self::Malformed { line: Some(_), .. } => "correct that line and seal again",

@@ -131,7 +131,7 @@ impl Bench {
 
     fn line(&self, name: &str, text: impl AsRef<[u8]>) -> Option<u64> {
         match self.refused(&[self.input(name, text)]) {
-            SealError::Malformed { path, line, .. } => {
+            SealError::Malformed { path, line, .. } | SealError::Fields { path, line, .. } => {
                 assert!(path.ends_with(name));
                 line
             }

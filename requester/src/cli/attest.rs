@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::failure::Failure;
 use super::inspect::{Inspected, checks_text};
-use super::paths;
+use super::paths::{self, IdentityArgs};
 use super::ui::Ui;
 use crate::client::transport::Transport;
 use crate::client::{ClientError, Identity, Presented, VerifierClient, attested};
@@ -39,14 +39,8 @@ pub(super) struct SourceArgs {
     /// Ask the enclave itself, with a nonce of your own
     #[arg(long)]
     fresh: bool,
-    /// Transport key of this machine, for --fresh
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "DUCKBLIND_IDENTITY",
-        hide_env_values = true
-    )]
-    identity: Option<PathBuf>,
+    #[command(flatten)]
+    identity: IdentityArgs,
 }
 
 pub(super) async fn attest(
@@ -112,10 +106,7 @@ async fn present(trust: &Trust, args: &SourceArgs) -> Result<(NodeId, Presented)
         .address
         .parse()
         .map_err(|_| ClientError::Address(info.address.clone()))?;
-    let identity = match &args.identity {
-        Some(path) => path.clone(),
-        None => paths::config_dir()?.join("identity.key"),
-    };
+    let identity = args.identity.path()?;
     let transport = Transport::new(Arc::new(Identity::at(&identity)?), address)?;
     let (connection, _) = transport.connect(address, Some(node)).await?;
     Ok((node, attested::fresh(&verifier, trust, &connection).await?))

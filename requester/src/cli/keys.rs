@@ -1,7 +1,5 @@
 //! `duckblind keys`: table keys, the owner key, and what others may know of them.
 
-use std::path::PathBuf;
-
 use duckblind_lake::TableName;
 use duckblind_lake::keys::{KeyFile, OwnerKey, TableKey, environment_name, key_id};
 use duckblind_protocol::ids::{NodeId, PublicKey};
@@ -9,7 +7,7 @@ use duckblind_protocol::key_file::format_public;
 use serde_json::json;
 
 use super::failure::Failure;
-use super::paths::{self, KeyArgs};
+use super::paths::{IdentityArgs, KeyArgs};
 use super::ui::Ui;
 use crate::client::identity::read_signing_key;
 use crate::error::RequesterError;
@@ -30,21 +28,15 @@ pub(super) enum KeysCommand {
     Show {
         #[command(flatten)]
         keys: KeyArgs,
-        /// Transport key of this machine [default: ~/.config/duckblind/identity.key]
-        #[arg(
-            long,
-            value_name = "FILE",
-            env = "DUCKBLIND_IDENTITY",
-            hide_env_values = true
-        )]
-        identity: Option<PathBuf>,
+        #[command(flatten)]
+        identity: IdentityArgs,
     },
 }
 
 pub(super) fn keys(ui: &Ui, command: KeysCommand) -> Result<(), Failure> {
     match command {
         KeysCommand::New { name, keys } => new(ui, &name, &keys),
-        KeysCommand::Show { keys, identity } => show(ui, &keys, identity),
+        KeysCommand::Show { keys, identity } => show(ui, &keys, &identity),
     }
 }
 
@@ -76,7 +68,7 @@ fn new(ui: &Ui, name: &TableName, keys: &KeyArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show(ui: &Ui, keys: &KeyArgs, identity: Option<PathBuf>) -> Result<(), Failure> {
+fn show(ui: &Ui, keys: &KeyArgs, identity: &IdentityArgs) -> Result<(), Failure> {
     let path = keys.key_file()?;
     let file = KeyFile::load_or_empty(&path)?;
     let ids: Vec<_> = file.ids().collect();
@@ -85,10 +77,7 @@ fn show(ui: &Ui, keys: &KeyArgs, identity: Option<PathBuf>) -> Result<(), Failur
         Ok(_) => Some(OwnerKey::load(&owner_path)?.public()),
         Err(_) => None,
     };
-    let identity_path = match identity {
-        Some(path) => path,
-        None => paths::config_dir()?.join("identity.key"),
-    };
+    let identity_path = identity.path()?;
     let identity = match identity_path.symlink_metadata() {
         Ok(_) => Some(NodeId::of_key(&PublicKey::of(
             &read_signing_key(&identity_path).map_err(RequesterError::from)?,

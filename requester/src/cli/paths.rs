@@ -42,6 +42,28 @@ pub(super) fn trust(given: Option<&Path>) -> Result<Trust, Failure> {
     Ok(Trust::load(&trust_path(given)?)?)
 }
 
+/// How hosts know this machine.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct IdentityArgs {
+    /// Transport key of this machine [default: ~/.config/duckblind/identity.key]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "DUCKBLIND_IDENTITY",
+        hide_env_values = true
+    )]
+    identity: Option<PathBuf>,
+}
+
+impl IdentityArgs {
+    pub(super) fn path(&self) -> Result<PathBuf, Failure> {
+        match &self.identity {
+            Some(path) => Ok(path.clone()),
+            None => Ok(config_dir()?.join("identity.key")),
+        }
+    }
+}
+
 /// Where keys are.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct KeyArgs {

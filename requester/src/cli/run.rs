@@ -42,7 +42,7 @@ pub(super) async fn run(ui: &Ui, trust: Option<&Path>, args: RunArgs) -> Result<
         .map_err(RequesterError::from)?;
     let receipt_place = receipt_place(&args)?;
     let options = ConnectOptions {
-        identity: Arc::new(identity(&args)?),
+        identity: Arc::new(Identity::at(&args.identity.path()?)?),
         order_key: owner.signing_key().clone(),
         target: target(&args)?,
         fresh: args.fresh,
@@ -124,14 +124,6 @@ fn receipt_place(args: &RunArgs) -> Result<Option<(Pending, File)>, Failure> {
         ));
     }
     Ok(Some(Pending::at(path).map_err(RequesterError::from)?))
-}
-
-fn identity(args: &RunArgs) -> Result<Identity, Failure> {
-    let path = match &args.identity {
-        Some(path) => path.clone(),
-        None => paths::config_dir()?.join("identity.key"),
-    };
-    Ok(Identity::at(&path)?)
 }
 
 fn target(args: &RunArgs) -> Result<Target, Failure> {

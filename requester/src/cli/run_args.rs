@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use duckblind_protocol::ids::{NodeId, PublicKey};
 
 use super::failure::Failure;
-use super::paths::{KeyArgs, public_key};
+use super::paths::{IdentityArgs, KeyArgs, public_key};
 use crate::client::LimitsWanted;
 use crate::files;
 use crate::output::{DEFAULT_ROWS, Format};
@@ -84,14 +84,8 @@ pub(super) struct RunArgs {
     /// Threads of the query
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<u32>,
-    /// Transport key of this machine [default: ~/.config/duckblind/identity.key]
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "DUCKBLIND_IDENTITY",
-        hide_env_values = true
-    )]
-    pub(super) identity: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) identity: IdentityArgs,
 }
 
 impl RunArgs {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 use duckblind_protocol::frames::{HEADER_LEN, Header, HostSays, Kind};
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 
@@ -130,9 +130,8 @@ impl FrameReceiver {
         if self.ahead.is_empty() && !self.more().await? {
             return Ok(None);
         }
-        let mut header = Vec::with_capacity(HEADER_LEN);
-        self.take(&mut header, HEADER_LEN).await?;
-        let header = <[u8; HEADER_LEN]>::try_from(header).unwrap_or_default();
+        let mut header = [0; HEADER_LEN];
+        self.take(&mut header.as_mut_slice(), HEADER_LEN).await?;
         let header = Header::parse(header).map_err(|e| ClientError::Frame(e.to_string()))?;
         if header.kind.towards_enclave() || header.kind.for_host_only() {
             return Err(ClientError::Frame(format!("{:?} frame", header.kind)));
@@ -146,17 +145,18 @@ impl FrameReceiver {
         }))
     }
 
-    /// Fills `into` up to `len` bytes.
-    async fn take(&mut self, into: &mut Vec<u8>, len: usize) -> Result<(), ClientError> {
-        while into.len() < len {
+    /// Moves the next `len` bytes.
+    async fn take(&mut self, into: &mut impl BufMut, mut len: usize) -> Result<(), ClientError> {
+        while len > 0 {
             let Some(mut front) = self.ahead.pop_front() else {
                 if self.more().await? {
                     continue;
                 }
                 return Err(ClientError::Cut("the stream ended within a frame".into()));
             };
-            let part = front.split_to(front.len().min(len - into.len()));
-            into.extend_from_slice(&part);
+            let part = front.split_to(front.len().min(len));
+            len -= part.len();
+            into.put(part);
             if !front.is_empty() {
                 self.ahead.push_front(front);
             }

@@ -1,6 +1,5 @@
 //! Measurements, one module per group, and what they share.
 
-mod cpu;
 mod job;
 mod memory;
 mod pool;

@@ -5,13 +5,14 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use duckblind::Session;
 use duckblind::client::JobRequest;
+use rustix::param::clock_ticks_per_second;
 
-use super::cpu;
 use super::raw_quic::RawQuic;
 use super::report::{Measured, Report, median};
 use super::{Effort, MEMORY, THREADS, workspace};
 use crate::client;
 use crate::options::Options;
+use crate::process::cpu_ticks;
 use crate::sealed::{LocalTable, engine};
 use crate::stack::Stack;
 use crate::tpch;
@@ -96,8 +97,8 @@ struct Cost {
 impl Cost {
     fn now(sender: u32, taker: u32) -> Result<Self> {
         Ok(Self {
-            sends: cpu::seconds(sender)?,
-            takes: cpu::seconds(taker)?,
+            sends: seconds(sender)?,
+            takes: seconds(taker)?,
             gib: 0.0,
         })
     }
@@ -107,6 +108,14 @@ impl Cost {
         self.takes += after.takes - before.takes;
         self.gib += mib(bytes) / 1024.0;
     }
+}
+
+/// Processor seconds of a process that is there.
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+fn seconds(pid: u32) -> Result<f64> {
+    let ticks = cpu_ticks(pid);
+    ensure!(ticks > 0, "no processor time of process {pid}");
+    Ok(ticks as f64 / clock_ticks_per_second() as f64)
 }
 
 /// One job's stream: bytes of Arrow, and seconds from `accepted` to the verified receipt.

@@ -9,9 +9,8 @@ use duckblind_protocol::ids::{ChallengeId, Nonce};
 
 use super::error::ApiError;
 use super::extract::Json;
-use super::nodes::node_id;
 use super::schema;
-use super::signed::Claimed;
+use super::signed;
 use crate::state;
 use crate::store::nonces::{LIFETIME_SECONDS, NewChallenge, Purpose};
 
@@ -51,10 +50,7 @@ pub(super) async fn node_challenge(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<axum::Json<ChallengeReply>, ApiError> {
-    let signed = Claimed::read(request, &state)
-        .await?
-        .by(node_id(&id)?, &state)
-        .await?;
+    let signed = signed::of_node(request, &id, &state).await?;
     open(&state, Purpose::Node(signed.node()))
         .await
         .map(axum::Json)

@@ -16,7 +16,7 @@ use duckblind_protocol::order::Class;
 use serde::Deserialize;
 
 use super::error::ApiError;
-use super::signed::Claimed;
+use super::signed::{self, Claimed, node_id};
 use super::{appraisals, extract, schema};
 use crate::metrics::Counter;
 use crate::state;
@@ -106,10 +106,7 @@ pub(super) async fn heartbeat(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Json<NodeInfo>, ApiError> {
-    let signed = Claimed::read(request, &state)
-        .await?
-        .by(node_id(&id)?, &state)
-        .await?;
+    let signed = signed::of_node(request, &id, &state).await?;
     if !state.store.seen(signed.node(), state.clock.now()).await? {
         return Err(ApiError::NodeUnknown);
     }
@@ -130,10 +127,7 @@ pub(super) async fn leave(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Json<serde_json::Value>, ApiError> {
-    let signed = Claimed::read(request, &state)
-        .await?
-        .by(node_id(&id)?, &state)
-        .await?;
+    let signed = signed::of_node(request, &id, &state).await?;
     if !state.store.leave(signed.node()).await? {
         return Err(ApiError::NodeUnknown);
     }
@@ -159,10 +153,7 @@ pub(super) async fn post_attestation(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Json<AppraisalReply>, ApiError> {
-    let signed = Claimed::read(request, &state)
-        .await?
-        .by(node_id(&id)?, &state)
-        .await?;
+    let signed = signed::of_node(request, &id, &state).await?;
     let node = signed.node();
     let body: NodeAttestationBody = signed.body()?;
     let evidence = extract::evidence(&body.evidence)?;
@@ -171,6 +162,7 @@ pub(super) async fn post_attestation(
     let reply = judged.reply();
     let kept = Attestation {
         evidence,
+        endorsements: judged.endorsements(),
         ear_jwt: reply.ear_jwt.clone(),
         ear_cose: judged.ear_cose().to_vec(),
         outcome: Attested {
@@ -217,21 +209,15 @@ pub(super) async fn get_attestation(
 ) -> Result<Json<NodeAttestation>, ApiError> {
     let id = node_id(&id)?;
     let node = shown(&state, id).await?;
-    let (evidence, ear_jwt, ear_cose) = state
-        .store
-        .attestation(id)
-        .await?
-        .ok_or(ApiError::NotAttested)?;
+    let kept = state.store.attestation(id).await?;
+    let kept = kept.ok_or(ApiError::NotAttested)?;
     Ok(Json(NodeAttestation {
         node,
-        evidence: STANDARD.encode(evidence),
-        ear_jwt,
-        ear_cose: STANDARD.encode(ear_cose),
+        evidence: STANDARD.encode(kept.evidence),
+        endorsements: STANDARD.encode(kept.endorsements),
+        ear_jwt: kept.ear_jwt,
+        ear_cose: STANDARD.encode(kept.ear_cose),
     }))
-}
-
-pub(super) fn node_id(text: &str) -> Result<NodeId, ApiError> {
-    text.parse().map_err(|_| ApiError::Parameter("the node id"))
 }
 
 async fn shown(state: &state::State, id: NodeId) -> Result<NodeInfo, ApiError> {

@@ -54,7 +54,7 @@ impl Claimed {
     }
 
     /// Checks with the key that the registry holds for `node`, which the path names.
-    pub(super) async fn by(self, node: NodeId, state: &State) -> Result<FromNode, ApiError> {
+    async fn by(self, node: NodeId, state: &State) -> Result<FromNode, ApiError> {
         let key = state
             .store
             .node_key(node)
@@ -103,6 +103,21 @@ impl FromNode {
     pub(super) fn body<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         extract::parse(&self.body)
     }
+}
+
+/// A request of the node that its path names.
+pub(super) async fn of_node(
+    request: Request,
+    id: &str,
+    state: &State,
+) -> Result<FromNode, ApiError> {
+    let claimed = Claimed::read(request, state).await?;
+    claimed.by(node_id(id)?, state).await
+}
+
+/// The node that a path names.
+pub(super) fn node_id(text: &str) -> Result<NodeId, ApiError> {
+    text.parse().map_err(|_| ApiError::Parameter("the node id"))
 }
 
 /// Exactly one header of this name, that parses.

@@ -2,11 +2,14 @@
 //! before it is answered. A nonce used once stays used, whatever happens to the process.
 
 pub mod attestations;
+mod floors;
 pub mod instances;
 pub mod nodes;
 pub mod nonces;
 mod schema;
 pub mod sightings;
+#[cfg(test)]
+mod testing;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;

@@ -198,10 +198,8 @@ fn make_room(
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::nodes::NewNode;
+    use super::super::testing::enrolled;
     use super::*;
-    use duckblind_protocol::ids::PublicKey;
-    use duckblind_protocol::order::Class;
 
     const NOW: UnixTime = UnixTime(1_800_000_000);
 
@@ -263,14 +261,7 @@ mod tests {
         let store = Store::open(&dir.path().join("state")).unwrap();
         let mut nodes = Vec::new();
         for byte in [1, 2] {
-            let key = PublicKey::from_bytes([byte; 32]);
-            let node = NewNode {
-                key,
-                address: "127.0.0.1:1".into(),
-                class: Class::L2,
-            };
-            store.enrol(node, NOW).await.unwrap();
-            nodes.push(NodeId::of_key(&key));
+            nodes.push(enrolled(&store, byte).await);
         }
         let of = |node: &NodeId| NewChallenge {
             purpose: Purpose::Node(*node),
@@ -299,13 +290,7 @@ mod tests {
     async fn too_many_cost_the_oldest_and_no_nodes() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("state")).unwrap();
-        let node = NewNode {
-            key: PublicKey::from_bytes([1; 32]),
-            address: "127.0.0.1:1".into(),
-            class: Class::L2,
-        };
-        store.enrol(node, NOW).await.unwrap();
-        let node = NodeId::of_key(&PublicKey::from_bytes([1; 32]));
+        let node = enrolled(&store, 1).await;
         let nodes = NewChallenge {
             purpose: Purpose::Node(node),
             ..challenge(None)

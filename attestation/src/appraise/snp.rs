@@ -1,58 +1,79 @@
-//! What the hardware signed: the report itself, by whom, for which guest.
+//! SEV-SNP: what the hardware signed, by whom, for which guest.
+
+mod chain;
+mod platform;
 
 use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED, UnparsedPublicKey};
-use duckblind_protocol::ids::{Digest, UnixTime};
 
-use super::chain::Chain;
-use super::{Inputs, chain, platform};
+use super::accepted::{Platform, SnpPlatform};
+use super::{Hardware, Inputs};
 use crate::check::Checks;
-use crate::evidence::Evidence;
+use crate::evidence::{Endorsements, Evidence};
 use crate::policy::{Root, SnpPolicy};
-use crate::reason::Reason;
+use crate::reason::{Reason, Warning};
+use crate::snp::Report;
 use crate::snp::report::{ECDSA_P384_SHA384, GuestPolicy, ParsedReport, REPORT_LEN, SigningKey};
-use crate::snp::{Generation, Report, Tcb};
+use chain::Chain;
 
-/// A report that could be read, with what is known of its platform.
-pub(super) struct Hardware {
-    pub(super) report: Report,
-    pub(super) body_digest: Digest,
-    pub(super) generation: Generation,
-    pub(super) reported_tcb: Tcb,
-    pub(super) vek_not_after: UnixTime,
-}
-
+/// Judges an SNP report and everything behind it. `endorsements` are the appraiser's own, and for
+/// what it lacks, those that came with the evidence.
 pub(super) fn judge(
     checks: &mut Checks,
     evidence: &Evidence,
+    endorsements: &Endorsements,
+    policy: &SnpPolicy,
     inputs: &Inputs<'_>,
-    sim: &mut bool,
-) -> Option<Hardware> {
-    let policy = &inputs.policy.snp;
+) -> Hardware {
+    let mut hardware = Hardware::default();
+    let platform = judge_parts(
+        checks,
+        evidence,
+        endorsements,
+        policy,
+        inputs,
+        &mut hardware,
+    );
+    hardware.platform = platform;
+    hardware
+}
+
+fn judge_parts(
+    checks: &mut Checks,
+    evidence: &Evidence,
+    endorsements: &Endorsements,
+    policy: &SnpPolicy,
+    inputs: &Inputs<'_>,
+    hardware: &mut Hardware,
+) -> Option<Platform> {
     let parsed = checks.step(
         "report.size",
         Reason::Format,
         ParsedReport::parse(&evidence.report),
         format_args!("{REPORT_LEN} bytes"),
     );
-    let chain = chain::judge(checks, &evidence.endorsements, inputs.policy, inputs.now);
-    *sim = chain.root.is_some_and(Root::is_sim);
+    let chain = chain::judge(checks, endorsements, policy, inputs.now);
+    hardware.sim = chain.root.is_some_and(Root::is_sim);
+    if hardware.sim {
+        hardware.warnings.push(Warning::Simulated);
+    }
     let parsed = parsed?;
+    hardware.report_data = Some(parsed.report.report_data);
     layout(checks, &parsed, policy);
     signature(checks, &parsed, &chain);
-    guest(checks, &parsed.report, inputs);
+    guest(checks, &parsed.report, policy, inputs);
     guest_policy(checks, parsed.report.policy, policy);
     let (generation, reported_tcb) = platform::judge(checks, &parsed.report, &chain, policy)?;
     // Whatever is missing of the chain has failed a check above; here it is the types that insist.
     chain.root?;
     chain.key?;
     chain.claims?;
-    Some(Hardware {
-        body_digest: parsed.body_digest,
+    hardware.body_digest = Some(parsed.body_digest);
+    hardware.valid_until = chain.not_after;
+    Some(Platform::Snp(SnpPlatform {
         report: parsed.report,
         generation,
         reported_tcb,
-        vek_not_after: chain.not_after?,
-    })
+    }))
 }
 
 fn layout(checks: &mut Checks, parsed: &ParsedReport<'_>, policy: &SnpPolicy) {
@@ -129,8 +150,7 @@ fn signature(checks: &mut Checks, parsed: &ParsedReport<'_>, chain: &Chain) {
     }
 }
 
-fn guest(checks: &mut Checks, report: &Report, inputs: &Inputs<'_>) {
-    let policy = &inputs.policy.snp;
+fn guest(checks: &mut Checks, report: &Report, policy: &SnpPolicy, inputs: &Inputs<'_>) {
     checks.check(
         "report.vmpl",
         Reason::Vmpl,
@@ -138,7 +158,7 @@ fn guest(checks: &mut Checks, report: &Report, inputs: &Inputs<'_>) {
         format_args!("one of {:?}", policy.vmpls.as_slice()),
         report.vmpl,
     );
-    let measurements = inputs.policy.measurements.as_slice();
+    let measurements = policy.measurements.as_slice();
     checks.check(
         "report.measurement",
         Reason::Measurement,

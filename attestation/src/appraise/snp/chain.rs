@@ -4,7 +4,7 @@ use duckblind_protocol::ids::UnixTime;
 
 use crate::check::Checks;
 use crate::evidence::Endorsements;
-use crate::policy::{Policy, Root};
+use crate::policy::{Root, SnpPolicy};
 use crate::reason::Reason;
 use crate::snp::certificate::Certificate;
 use crate::snp::vek::VekClaims;
@@ -26,7 +26,7 @@ pub(super) struct Chain {
 pub(super) fn judge(
     checks: &mut Checks,
     endorsements: &Endorsements,
-    policy: &Policy,
+    policy: &SnpPolicy,
     now: UnixTime,
 ) -> Chain {
     let ark = read(checks, "chain.ark", endorsements.ark.as_deref());
@@ -75,10 +75,9 @@ fn read(checks: &mut Checks, name: &'static str, der: Option<&[u8]>) -> Option<C
 
 /// The root is known by the digest of its whole certificate; what it says of itself counts for
 /// nothing.
-fn pinned(checks: &mut Checks, ark: &Certificate, policy: &Policy) -> Option<Root> {
+fn pinned(checks: &mut Checks, ark: &Certificate, policy: &SnpPolicy) -> Option<Root> {
     let digest = ark.digest();
     let root = policy
-        .snp
         .roots
         .iter()
         .copied()
