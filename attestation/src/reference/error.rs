@@ -47,9 +47,6 @@ pub enum ReferenceError {
     /// Not a CPU type.
     #[error("{0:?} is not a CPU type of QEMU")]
     CpuType(String),
-    /// Not a virtual machine monitor.
-    #[error("{0:?} is not a virtual machine monitor whose rules are known")]
-    Vmm(String),
     /// Guest features of a guest that is not SEV-SNP.
     #[error("guest features {0:#x} do not belong to an SEV-SNP guest")]
     GuestFeatures(u64),
@@ -102,17 +99,16 @@ impl Coded for ReferenceError {
             Self::CommandLine(_) => "DB-ATT-104",
             Self::Vcpus(_) => "DB-ATT-105",
             Self::CpuType(_) => "DB-ATT-106",
-            Self::Vmm(_) => "DB-ATT-107",
-            Self::GuestFeatures(_) => "DB-ATT-108",
-            Self::Rows(_) => "DB-ATT-109",
-            Self::Sev(_) => "DB-ATT-110",
-            Self::Kernel(_) => "DB-ATT-111",
-            Self::KernelHeader(_) => "DB-ATT-112",
-            Self::Memory { .. } => "DB-ATT-113",
-            Self::Quote(_) => "DB-ATT-114",
-            Self::NothingMeasured(_) => "DB-ATT-115",
-            Self::Differs { .. } => "DB-ATT-116",
-            Self::RuntimeLog(_) => "DB-ATT-117",
+            Self::GuestFeatures(_) => "DB-ATT-107",
+            Self::Rows(_) => "DB-ATT-108",
+            Self::Sev(_) => "DB-ATT-109",
+            Self::Kernel(_) => "DB-ATT-110",
+            Self::KernelHeader(_) => "DB-ATT-111",
+            Self::Memory { .. } => "DB-ATT-112",
+            Self::Quote(_) => "DB-ATT-113",
+            Self::NothingMeasured(_) => "DB-ATT-114",
+            Self::Differs { .. } => "DB-ATT-115",
+            Self::RuntimeLog(_) => "DB-ATT-116",
         }
     }
 
@@ -137,7 +133,6 @@ impl Coded for ReferenceError {
             )),
             Self::Vcpus(_) => Some(format!("1 to {MAX_VCPUS}")),
             Self::CpuType(_) => Some("such as EPYC-v4, EPYC-Milan, EPYC-Genoa, EPYC-Turin".into()),
-            Self::Vmm(_) => Some("qemu or ec2".into()),
             Self::GuestFeatures(_) => Some("bit 0 (SNPActive) set".into()),
             Self::Rows(_) => Some(format!("1 to {MAX_ROWS}")),
             Self::Quote(_) => Some(format!(

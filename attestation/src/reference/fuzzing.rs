@@ -13,7 +13,7 @@ use super::golden_quote::GoldenQuote;
 use super::known_answers::folder;
 use super::ovmf::Ovmf;
 use super::pe_image::tests::image;
-use super::snp::{CpuType, SnpKernel, SnpLaunch, Vmm};
+use super::snp::{CpuType, SnpKernel, SnpLaunch};
 use crate::measurement::Measurement;
 
 /// Where the numbers of the image lie that a reader acts on: the list of pages, and the table.
@@ -40,7 +40,6 @@ fn launch(image: &[u8]) -> Result<Measurement, ReferenceError> {
             append: "",
         }),
         guest_features: 1,
-        vmm: Vmm::Qemu,
     };
     let cpu: CpuType = "EPYC-v4".parse().unwrap();
     launch
@@ -88,8 +87,9 @@ fn what_the_crate_would_panic_on_is_refused() {
         image[at..at + 4].copy_from_slice(&number.to_le_bytes());
         image
     };
-    // The entry of the metadata lies before the last one, which is 22 bytes long.
-    let from_end = 4096 - 32 - 18 - 22 - 22;
+    // The table, from its end: footer, reset block, a secret's place, table of hashes, metadata.
+    let hash_table = 4096 - 32 - 18 - 22 - 26 - 26;
+    let from_end = hash_table - 22;
     for bad in [
         vec![],
         vec![0; 4096],
@@ -110,7 +110,6 @@ fn what_the_crate_would_panic_on_is_refused() {
         assert!(Ovmf::parse(&bad).is_err());
     }
     // QEMU's table of hashes would stick out of its page.
-    let hash_table = from_end - 26;
     for address in [0, 0x81_0ff0, 0x81_0f51] {
         let error = launch(&with(hash_table, address));
         assert!(matches!(error, Err(ReferenceError::NoKernelHashes)));

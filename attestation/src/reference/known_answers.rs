@@ -10,7 +10,7 @@ use super::ReferenceError;
 use super::direct_boot::{BootRegisters, Separator, rtmr1_of};
 use super::golden_quote::GoldenQuote;
 use super::register::{replay, rtmr3};
-use super::snp::{CpuType, SnpKernel, SnpLaunch, Vmm};
+use super::snp::{CpuType, SnpKernel, SnpLaunch};
 use crate::measurement::Measurement;
 
 /// SHA-384 of `firmware`: stands for a whole image that is not at hand.
@@ -98,12 +98,6 @@ const DEBUG_SWAP: &[Answer] = &[(
     "EPYC-v4",
     "7b4f6aa81aa1de12b78aeca2c639419006459bbadfdb707caf8710ebbf8c414ad846acecf523c331c914e89ed06d9a6d",
 )];
-/// `--ovmf ovmf_AmdSev_suffix.bin --vmm-type ec2`
-const EC2: &[Answer] = &[(
-    2,
-    "EPYC-v4",
-    "45160b0bd6416da62b6cefb16afa8437d8d49d1d29428cf0f16373a4ef2911df1f7e01bf05a3d7ec3dd66090d24f59c7",
-)];
 /// `--ovmf ovmf_OvmfX64_suffix.bin`
 const X64: &[Answer] = &[
     (
@@ -160,7 +154,6 @@ fn launch_digests_are_those_of_sev_snp_measure() {
         ovmf_hash: None,
         kernel: None,
         guest_features: 1,
-        vmm: Vmm::Qemu,
     };
     let bare = SnpKernel {
         image: &kernel,
@@ -175,7 +168,7 @@ fn launch_digests_are_those_of_sev_snp_measure() {
     });
     let ovmf_hash = Some(SOME_HASH.parse().unwrap());
     let kernel = Some(bare);
-    let (guest_features, vmm) = (0x21, Vmm::Ec2);
+    let guest_features = 0x21;
     for (launch, answers) in [
         (full, FULL),
         (SnpLaunch { ovmf_hash, ..full }, WITH_OVMF_HASH),
@@ -188,7 +181,6 @@ fn launch_digests_are_those_of_sev_snp_measure() {
             },
             DEBUG_SWAP,
         ),
-        (SnpLaunch { vmm, ..plain }, EC2),
         (
             SnpLaunch {
                 ovmf: &x64,
