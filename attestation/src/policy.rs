@@ -3,9 +3,14 @@
 //! A policy is named by the SHA-256 of its file, comments included: whoever pins a policy pins the
 //! text that people read.
 
+mod diff;
+mod draft;
 mod error;
+mod explain;
 #[cfg(feature = "simulator")]
 mod fill;
+mod keys;
+mod lint;
 mod non_empty;
 mod read;
 mod sections;
@@ -16,9 +21,13 @@ mod tdx;
 use duckblind_protocol::ids::{Digest, PublicKey};
 use duckblind_protocol::key_statement::{Suite, Tee};
 
+pub use diff::{Difference, Effect, diff};
+pub use draft::{Draft, problems};
 pub use error::PolicyError;
+pub use explain::{ExplainedKey, ExplainedSection, explain};
 #[cfg(feature = "simulator")]
 pub use fill::fill_development;
+pub use lint::{Lint, Remark, lint};
 pub use non_empty::NonEmpty;
 pub(crate) use snp::{Root, SnpPolicy};
 pub(crate) use tdx::TdxPolicy;

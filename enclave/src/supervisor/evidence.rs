@@ -86,11 +86,7 @@ pub async fn answer(
         config: shared.config.clone(),
         release: shared.release.clone(),
         endorsements,
-<<<<<<< HEAD
-        event_log: None,
-=======
         event_log,
->>>>>>> wD
     };
     Ok(evidence.encode())
 }
