@@ -15,11 +15,6 @@ impl<T: PartialEq> NonEmpty<T> {
         self.0.contains(value)
     }
 
-    /// One after the other.
-    pub fn iter(&self) -> std::slice::Iter<'_, T> {
-        self.0.iter()
-    }
-
     /// The values.
     pub fn as_slice(&self) -> &[T] {
         &self.0

@@ -51,11 +51,8 @@ pub(super) fn load(dir: &Path) -> Result<Platform, SimulatorError> {
     let damaged = |name: &str| SimulatorError::Damaged(dir.join(name));
     let certificate = Certificate::from_der(&vek).map_err(|_| damaged(VCEK))?;
     let claims = VekClaims::read(&certificate).map_err(|_| damaged(VCEK))?;
-    let id = claims
-        .hw_id
-        .as_slice()
-        .try_into()
-        .map_err(|_| damaged(VCEK))?;
+    let id = claims.hw_id().and_then(|id| id.try_into().ok());
+    let id = id.ok_or_else(|| damaged(VCEK))?;
     let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, &key)
         .map_err(|_| damaged(VCEK_KEY))?;
     Ok(Platform {
