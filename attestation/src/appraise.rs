@@ -4,6 +4,7 @@
 mod accepted;
 mod binding;
 mod configuration;
+pub mod crypto;
 mod floors;
 mod snp;
 mod tdx;

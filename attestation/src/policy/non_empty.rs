@@ -25,3 +25,12 @@ impl<T: PartialEq> NonEmpty<T> {
         &self.0
     }
 }
+
+impl<'a, T: PartialEq> IntoIterator for &'a NonEmpty<T> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
