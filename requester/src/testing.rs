@@ -135,6 +135,7 @@ impl Scene {
             config: self.config.encode(),
             release: self.release.encode(),
             endorsements: raw.endorsements,
+            event_log: raw.event_log,
         }
         .encode()
     }

@@ -15,22 +15,8 @@ impl<T: PartialEq> NonEmpty<T> {
         self.0.contains(value)
     }
 
-    /// One after the other.
-    pub fn iter(&self) -> std::slice::Iter<'_, T> {
-        self.0.iter()
-    }
-
     /// The values.
     pub fn as_slice(&self) -> &[T] {
         &self.0
-    }
-}
-
-impl<'a, T: PartialEq> IntoIterator for &'a NonEmpty<T> {
-    type Item = &'a T;
-    type IntoIter = std::slice::Iter<'a, T>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
     }
 }

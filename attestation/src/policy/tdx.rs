@@ -11,6 +11,9 @@ use super::{NonEmpty, PolicyError};
 pub(crate) use guest::{ConfigId, GuestPolicy, LoggedEvent, Register, TdxImage};
 pub(crate) use platform::{MemoryProtection, PlatformPolicy, TcbPolicy};
 
+/// Layout versions of quotes.
+const VERSIONS: std::ops::RangeInclusive<u32> = 4..=5;
+
 /// SHA-256 of the `Intel SGX Root CA` certificate, DER, valid from 2018-05-21 to 2049-12-31.
 pub(crate) const INTEL_ROOT: Digest = Digest::from_bytes([
     0x44, 0xa0, 0x19, 0x6b, 0x2b, 0x99, 0xf8, 0x89, 0xb8, 0xe1, 0x49, 0xe9, 0x5b, 0x80, 0x7a, 0x35,
@@ -73,7 +76,7 @@ pub(super) fn read(top: &mut Section, development: bool) -> Result<TdxPolicy, Po
     let mut tdx = top.section("tdx", KEYS)?;
     let images = guest::images(&mut tdx)?;
     let roots = roots(&mut tdx, development)?;
-    let versions = tdx.numbers("quote_versions")?;
+    let versions = tdx.numbers("quote_versions", VERSIONS)?;
     Ok(TdxPolicy {
         roots,
         quote_versions: tdx.non_empty("quote_versions", versions, LIST_ONE)?,

@@ -1,4 +1,4 @@
-//! TDX quotes, and SGX quotes, which no policy accepts.
+//! TDX quotes.
 
 use duckblind_protocol::ids::{Digest, UnixTime};
 
@@ -12,7 +12,8 @@ use crate::reason::Reason;
 use crate::tdx::quote::QuoteError;
 use crate::tdx::{Quote, TdxCollateral, pem};
 
-/// Judges a quote at `now` with `collateral`, up to Intel's root.
+/// Whether hardware of Intel's made a quote, and what Intel says of it: format, signatures, chains to
+/// Intel's root, documents of `now`. SGX quotes too, which no policy accepts.
 pub fn tdx(quote: &[u8], collateral: &TdxCollateral, now: UnixTime) -> CryptoVerdict {
     let mut checks = Checks::default();
     let claims = if Quote::parse(quote) == Err(QuoteError::Sgx) {
@@ -25,8 +26,8 @@ pub fn tdx(quote: &[u8], collateral: &TdxCollateral, now: UnixTime) -> CryptoVer
         let parsed = parsed.as_ref();
         Genuine::judge(&mut checks, quote, parsed, collateral, &roots, &floors, now).claims
     };
-    let mut verdict = CryptoVerdict::new(checks);
-    if let (Some(claims), true) = (claims, verdict.is_genuine()) {
+    let mut verdict = CryptoVerdict::new(checks, claims.is_some());
+    if let (Some(claims), true) = (claims, verdict.is_accepted()) {
         verdict.tcb_status = Some(claims.tcb.status.to_string());
         verdict.advisories = claims.tcb.advisory_ids;
     }

@@ -93,7 +93,10 @@ fn revocation_list(
         _ => Reason::Chain,
     };
     let list = checks.step(name, reason, list, "a revocation list")?;
-    window(checks, time_name, Reason::CrlStale, list.window, now);
+    // When it was made is judged with everything else that was, by `platform`.
+    let (_, next) = list.window;
+    let expected = format_args!("a time until {next}").to_string();
+    checks.check(time_name, Reason::CrlStale, now <= next, expected, now);
     checks.check(
         number_name,
         Reason::CrlStale,

@@ -50,7 +50,7 @@ pub(super) fn judge(checks: &mut Checks, body: &TdBody, evidence: &Evidence, pol
 
 /// The image of the policy that it is, if any. Of several, the one that says the most.
 fn image<'a>(checks: &mut Checks, body: &TdBody, policy: &'a TdxPolicy) -> Option<&'a TdxImage> {
-    let images = policy.images.iter();
+    let images = policy.images.as_slice().iter();
     let mrtds: Vec<_> = images.clone().map(|image| image.mrtd).collect();
     checks.check(
         "guest.mrtd",

@@ -84,8 +84,8 @@ fn module(checks: &mut Checks, body: &TdBody, policy: &GuestPolicy) {
     checks.check(
         "guest.module",
         Reason::Measurement,
-        policy.modules.takes(&[body.mr_seam]),
-        &policy.modules,
+        policy.modules.takes(&body.mr_seam),
+        "a module that the policy lists",
         body.mr_seam,
     );
     let mut zero = |name, got: Measurement| {
@@ -107,7 +107,7 @@ fn chosen_by_host(checks: &mut Checks, body: &TdBody, evidence: &Evidence, polic
         bytes.copy_from_slice(digest.as_ref());
         Measurement::from_bytes(bytes)
     };
-    let ids = policy.config_ids.iter().map(|id| match id {
+    let ids = policy.config_ids.as_slice().iter().map(|id| match id {
         ConfigId::Is(value) => *value,
         ConfigId::Config => config(),
     });

@@ -27,6 +27,7 @@ pub(super) fn judge(
     let root = genuine.root.map(TdxRoot::digest);
     let seen = root.and_then(|root| floors.get(&root)).copied();
     let floor = policy.tcb.min_evaluation.max(seen.unwrap_or_default());
+    issued(checks, genuine, inputs.now);
     statuses(checks, claims, &policy.tcb);
     ages(checks, claims, &policy.tcb, inputs.now);
     advisories(checks, claims, &policy.tcb);
@@ -42,6 +43,21 @@ pub(super) fn judge(
     // The same again as the library understands it.
     let same = library_policy(policy, floor, inputs.now).validate(claims);
     stages::policy(checks, same.map_err(|error| format!("{error:#}")));
+}
+
+/// Nothing may be of tomorrow. Certificates and Intel's JSON have been judged; the revocation lists
+/// remain, which the library takes however young.
+fn issued(checks: &mut Checks, genuine: &Genuine, now: UnixTime) {
+    let Some((from, _)) = genuine.window() else {
+        return;
+    };
+    checks.check(
+        "collateral.issued",
+        Reason::CrlStale,
+        from <= now,
+        format_args!("a time from {from}"),
+        now,
+    );
 }
 
 /// Launch and now, platform and quoting enclave: each must be of a status that the policy lists.
@@ -106,11 +122,9 @@ fn ages(checks: &mut Checks, claims: &QuoteClaims, policy: &TcbPolicy, now: Unix
 }
 
 fn advisories(checks: &mut Checks, claims: &QuoteClaims, policy: &TcbPolicy) {
-    let denied = |id: &&String| {
-        let mut denied = policy.denied_advisories.iter();
-        denied.any(|one| one.eq_ignore_ascii_case(id))
-    };
-    let accepted = |id: &&String| policy.accepted_advisories.takes(&[id.to_ascii_uppercase()]);
+    let among = |list: &[String], id: &str| list.iter().any(|one| one.eq_ignore_ascii_case(id));
+    let denied = |id: &&String| among(&policy.denied_advisories, id);
+    let accepted = |id: &&String| among(&policy.accepted_advisories, id);
     let names = |ids: Vec<&String>| match ids.as_slice() {
         [] => "none".to_owned(),
         ids => ids
@@ -174,7 +188,12 @@ fn switches(checks: &mut Checks, claims: &QuoteClaims, policy: &PlatformPolicy) 
     }
     let all = MemoryProtection::ALL.iter();
     let memory = all.copied().find(|kind| kind.number() == pck.sgx_type);
-    let names: Vec<_> = policy.memory.iter().map(|kind| kind.name()).collect();
+    let names: Vec<_> = policy
+        .memory
+        .as_slice()
+        .iter()
+        .map(|kind| kind.name())
+        .collect();
     checks.check(
         "platform.memory",
         Reason::Platform,
@@ -195,8 +214,8 @@ fn identity(checks: &mut Checks, claims: &QuoteClaims, policy: &PlatformPolicy) 
     checks.check(
         "platform.id",
         Reason::Platform,
-        policy.ids.takes(&ids),
-        &policy.ids,
+        ids.iter().any(|id| policy.ids.takes(id)),
+        "a platform that the policy lists",
         &got,
     );
     checks.check(
@@ -210,8 +229,8 @@ fn identity(checks: &mut Checks, claims: &QuoteClaims, policy: &PlatformPolicy) 
     checks.check(
         "platform.fmspc",
         Reason::Platform,
-        policy.fmspcs.takes(&[pck.fmspc]),
-        &policy.fmspcs,
+        policy.fmspcs.takes(&pck.fmspc),
+        "a model that the policy lists",
         &got,
     );
     checks.check(
@@ -226,7 +245,12 @@ fn identity(checks: &mut Checks, claims: &QuoteClaims, policy: &PlatformPolicy) 
 fn library_policy(policy: &TdxPolicy, floor: u32, now: UnixTime) -> QuotePolicy {
     let (tcb, platform) = (&policy.tcb, &policy.platform);
     let days = |days: u32| Duration::from_secs(u64::from(days) * u64::from(DAY));
-    let memory: Vec<u8> = platform.memory.iter().map(|kind| kind.number()).collect();
+    let memory: Vec<u8> = platform
+        .memory
+        .as_slice()
+        .iter()
+        .map(|kind| kind.number())
+        .collect();
     let now = u64::try_from(now.0).unwrap_or_default();
     // `strict` lists the one status that our list may lack; `tcb.status` sees to that.
     let strict = QuotePolicy::strict(now)
@@ -238,7 +262,7 @@ fn library_policy(policy: &TdxPolicy, floor: u32, now: UnixTime) -> QuotePolicy 
         .allow_cached_keys(platform.allow_cached_keys)
         .allow_smt(platform.allow_smt)
         .accepted_sgx_types(&memory);
-    let statuses = tcb.statuses.iter();
+    let statuses = tcb.statuses.as_slice().iter();
     statuses.fold(strict, |policy, status| policy.allow_status(*status))
 }
 

@@ -1,9 +1,8 @@
 //! What a TDX guest may be: images, registers, switches.
 
 use super::super::read::Section;
-use super::super::{NonEmpty, PolicyError};
+use super::super::{Allowed, NonEmpty, PolicyError};
 use super::LIST_ONE;
-use super::platform::Allowed;
 use crate::measurement::Measurement;
 use crate::tdx::attributes::{Attribute, ProcessorState};
 
@@ -113,9 +112,7 @@ pub(super) fn guest(tdx: &mut Section) -> Result<GuestPolicy, PolicyError> {
     let owners = guest.list("owners", HEX_OR_ZERO, zero_or_hex)?;
     let owner_configs = guest.list("owner_configs", HEX_OR_ZERO, zero_or_hex)?;
     Ok(GuestPolicy {
-        modules: Allowed::read(&mut guest, "modules", "96 hex digits", |text| {
-            text.parse().ok()
-        })?,
+        modules: guest.allowed("modules", "96 hex digits", |text| text.parse().ok())?,
         attributes: guest.names("attributes", Attribute::ALL, Attribute::name)?,
         states: guest.names(
             "processor_states",

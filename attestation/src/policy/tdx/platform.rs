@@ -3,83 +3,14 @@
 use dcap_qvl::TcbStatus;
 
 use super::super::read::Section;
-use super::super::{NonEmpty, PolicyError};
+use super::super::{Allowed, NonEmpty, PolicyError};
 use super::LIST_ONE;
-
-/// A list of accepted values, or `["any"]`. An empty list accepts nothing.
-#[derive(Clone, Debug)]
-pub(crate) enum Allowed<T> {
-    /// Whatever it is.
-    Any,
-    /// One of these.
-    Among(Vec<T>),
-}
-
-impl<T: PartialEq> Allowed<T> {
-    /// A list that must have a member.
-    pub(super) fn read(
-        section: &mut Section,
-        key: &'static str,
-        expected: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<Self, PolicyError> {
-        match Self::read_or_none(section, key, expected, parse)? {
-            Self::Among(values) if values.is_empty() => Err(PolicyError::Empty {
-                path: section.path(key),
-                hint: "write [\"any\"] or list values",
-            }),
-            other => Ok(other),
-        }
-    }
-
-    /// A list that may be empty.
-    fn read_or_none(
-        section: &mut Section,
-        key: &'static str,
-        expected: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<Self, PolicyError> {
-        let expected = format!("[\"any\"] alone, or a list: {expected}");
-        let listed = section.list(key, &expected, |text| match text {
-            "any" => Some(None),
-            other => parse(other).map(Some),
-        })?;
-        if listed == [None] {
-            return Ok(Self::Any);
-        }
-        let got = format!("{} entries, \"any\" among them", listed.len());
-        let values: Option<Vec<T>> = listed.into_iter().collect();
-        values.map(Self::Among).ok_or_else(|| PolicyError::Value {
-            path: section.path(key),
-            expected,
-            got,
-            nearest: None,
-        })
-    }
-
-    /// Whether one of `values` is accepted.
-    pub(crate) fn takes(&self, values: &[T]) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Among(listed) => values.iter().any(|value| listed.contains(value)),
-        }
-    }
-}
-
-impl<T> std::fmt::Display for Allowed<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Any => f.write_str("any"),
-            Self::Among(listed) => write!(f, "one of {} in the policy", listed.len()),
-        }
-    }
-}
 
 /// What Intel may say of security versions.
 #[derive(Clone, Debug)]
 pub(crate) struct TcbPolicy {
     pub(crate) statuses: NonEmpty<TcbStatus>,
-    pub(crate) accepted_advisories: Allowed<String>,
+    pub(crate) accepted_advisories: Vec<String>,
     pub(crate) denied_advisories: Vec<String>,
     pub(crate) min_evaluation: u32,
     /// Days that an out-of-date platform is taken after the date of its security versions.
@@ -176,12 +107,7 @@ pub(super) fn tcb(tdx: &mut Section) -> Result<TcbPolicy, PolicyError> {
     let advisory = |text: &str| text.starts_with("INTEL-SA-").then(|| text.to_owned());
     Ok(TcbPolicy {
         statuses: tcb.non_empty("statuses", statuses, LIST_ONE)?,
-        accepted_advisories: Allowed::read_or_none(
-            &mut tcb,
-            "accepted_advisories",
-            expected,
-            advisory,
-        )?,
+        accepted_advisories: tcb.list("accepted_advisories", expected, advisory)?,
         denied_advisories: tcb.list("denied_advisories", expected, advisory)?,
         min_evaluation: tcb.number("min_evaluation")?,
         platform_grace_days: tcb.number("platform_grace_days")?,
@@ -209,13 +135,14 @@ pub(super) fn platform(tdx: &mut Section) -> Result<PlatformPolicy, PolicyError>
         allow_dynamic: platform.flag("allow_dynamic")?,
         allow_cached_keys: platform.flag("allow_cached_keys")?,
         memory: platform.non_empty("memory", memory, LIST_ONE)?,
-        ids: Allowed::read(&mut platform, "ids", ID, hex_array)?,
+        ids: platform.allowed("ids", ID, hex_array)?,
         denied_ids: platform.list("denied_ids", ID, hex_array)?,
-        fmspcs: Allowed::read(&mut platform, "fmspcs", FMSPC, hex_array)?,
+        fmspcs: platform.allowed("fmspcs", FMSPC, hex_array)?,
         denied_fmspcs: platform.list("denied_fmspcs", FMSPC, hex_array)?,
     })
 }
 
+/// Bytes in hex.
 fn hex_array<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     hex::decode_to_slice(text, &mut bytes).ok()?;
