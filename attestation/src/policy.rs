@@ -90,7 +90,7 @@ impl Policy {
         if text.len() > MAX_POLICY {
             return Err(PolicyError::TooLong { len: text.len() });
         }
-        sections::policy(Digest::of(text.as_bytes()), table(text)?)
+        sections::policy(text, table(text)?)
     }
 
     /// SHA-256 of the file.

@@ -8,7 +8,11 @@ use super::{MAX_POLICY, Policy, PolicyError, VERSION, sections};
 use crate::snp::Generation;
 
 /// The policies that come with this build.
-const SHIPPED: &[&str] = &[include_str!("../../../policies/development.toml")];
+const SHIPPED: &[&str] = &[
+    include_str!("../../../policies/development.toml"),
+    include_str!("../../../policies/production-snp.toml"),
+    include_str!("../../../policies/production-tdx.toml"),
+];
 /// Problems that are worth listing.
 const MOST: usize = 100;
 
