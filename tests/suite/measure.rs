@@ -97,7 +97,7 @@ fn launch_digests_are_those_of_sev_snp_measure() {
         fs::write(&path, contents).unwrap();
         path.to_str().unwrap().to_owned()
     };
-    let kernel = file("kernel", &[0x5a; 70_000]);
+    let kernel = file("kernel", &[0x5a; 7000]);
     let initrd = file("initrd", b"an initial RAM disk");
     let mut digests = BTreeSet::new();
     let mut runs = 0;

@@ -300,7 +300,13 @@ impl TdxValues {
     /// Empty if nothing of it stands in a policy.
     fn fragment(&self) -> Result<String, Failure> {
         if let Some(quote) = &self.quote {
-            return Ok(quote.fragment()?);
+            let confirmed = if self.boot.is_some() {
+                "; rtmr1 and rtmr2 are those of its kernel, command line and RAM disk"
+            } else {
+                ""
+            };
+            let entry = quote.fragment()?;
+            return Ok(format!("# from a golden quote{confirmed}\n{entry}"));
         }
         Ok(match &self.boot {
             Some(boot) => format!(
@@ -340,5 +346,67 @@ impl TdxValues {
             let _ = writeln!(text, "{name:<18}  {value}");
         }
         text
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    fn parses(arguments: &str) -> bool {
+        let all = format!("duckblind attest measure {arguments}");
+        Cli::try_parse_from(all.split(' ')).is_ok()
+    }
+
+    #[test]
+    fn guest_features_are_hexadecimal() {
+        assert_eq!(features("0x21"), Ok(0x21));
+        assert_eq!(features("21"), Ok(0x21));
+        assert!(features("-1").is_err() && features("").is_err());
+    }
+
+    #[test]
+    fn arguments_that_mean_nothing_alone_are_refused() {
+        assert!(parses(
+            "snp --ovmf f --vcpus 1,2 --vcpu-type EPYC-v4,epyc-genoa"
+        ));
+        assert!(!parses("snp --ovmf f --vcpus 1"));
+        assert!(!parses("snp --ovmf f --vcpu-type EPYC"));
+        assert!(!parses(
+            "snp --ovmf f --vcpus 1 --vcpu-type EPYC --initrd i"
+        ));
+        assert!(!parses(
+            "snp --ovmf f --vcpus 1 --vcpu-type EPYC --append a"
+        ));
+        assert!(parses("tdx --from-quote q --kernel k --runtime-log l"));
+        assert!(!parses("tdx"));
+        assert!(!parses("tdx --from-quote q --append a"));
+        assert!(!parses("tdx --kernel k --kernel-header filled-in"));
+        assert!(parses(
+            "tdx --kernel k --kernel-header filled-in --memory 4GiB"
+        ));
+    }
+
+    #[test]
+    fn computed_values_say_so_in_a_fragment() {
+        let one = Measurement::from_bytes([1; 48]);
+        let values = TdxValues {
+            quote: None,
+            boot: Some(BootRegisters {
+                rtmr1: one,
+                rtmr2: one,
+                kernel: one,
+                command_line: one,
+                initrd: None,
+            }),
+            rtmr3: None,
+        };
+        let fragment = values.fragment().ok().unwrap();
+        assert!(fragment.contains(BY_RULE), "{fragment}");
+        assert_eq!(values.json(&fragment)["confirmed_by_quote"], false);
     }
 }
