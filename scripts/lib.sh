@@ -57,19 +57,19 @@ ensure_build_tools() {
     ensure_command git git "the release manifest names the source commit"
 }
 
-# ensure_venv: a throw-away Python environment with pyarrow, named by DUCKBLIND_PYTHON.
+# ensure_venv: a throw-away Python environment with pyarrow and sev-snp-measure, named by DUCKBLIND_PYTHON.
 ensure_venv() {
-    local venv=$CACHE/venv
-    ensure_command python3 python3 "the tests compare with pyarrow"
-    if ! "$venv/bin/python" -c 'import pyarrow' >/dev/null 2>&1; then
+    local venv=$CACHE/venv measure='sev-snp-measure==0.0.13'
+    ensure_command python3 python3 "the tests compare with pyarrow and sev-snp-measure"
+    if ! "$venv/bin/python" -c 'import pyarrow, sevsnpmeasure' >/dev/null 2>&1; then
         python3 -c 'import ensurepip' >/dev/null 2>&1 ||
-            ensure_package python3-venv "the tests compare with pyarrow, in an environment of its own"
+            ensure_package python3-venv "the tests compare with Python packages, in an environment of their own"
         rm -rf "$venv"
-        note "making a Python environment with pyarrow in $venv"
+        note "making a Python environment with pyarrow and sev-snp-measure in $venv"
         python3 -m venv "$venv"
-        "$venv/bin/pip" install --quiet --disable-pip-version-check 'pyarrow==26.0.1' ||
-            "$venv/bin/pip" install --quiet --disable-pip-version-check pyarrow ||
-            { rm -rf "$venv"; die "pyarrow could not be installed into $venv"; }
+        "$venv/bin/pip" install --quiet --disable-pip-version-check 'pyarrow==26.0.1' "$measure" ||
+            "$venv/bin/pip" install --quiet --disable-pip-version-check pyarrow "$measure" ||
+            { rm -rf "$venv"; die "pyarrow and sev-snp-measure could not be installed into $venv"; }
     fi
     export DUCKBLIND_PYTHON=$venv/bin/python
 }

@@ -14,8 +14,8 @@ use duckblind_tests::stack::path;
 const KEY: [u8; 32] = [0x42; 32];
 const PREFIX: &[u8] = b"some/table/file-1";
 
-/// A Python that has pyarrow; `scripts/test` makes it.
-fn python() -> PathBuf {
+/// A Python that has pyarrow and sev-snp-measure; `scripts/test` makes it.
+pub(crate) fn python() -> PathBuf {
     std::env::var_os("DUCKBLIND_PYTHON").map(PathBuf::from).unwrap_or_else(|| {
         panic!("DUCKBLIND_PYTHON does not name a Python with pyarrow; run scripts/test, which makes one")
     })

@@ -10,6 +10,7 @@ mod flips;
 mod host_blind;
 mod interop;
 mod limits;
+mod measure;
 mod memory;
 mod product;
 mod verifier;

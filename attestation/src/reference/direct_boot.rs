@@ -95,6 +95,9 @@ pub struct BootRegisters {
 impl DirectBoot<'_> {
     /// Computes both.
     pub fn registers(&self) -> Result<BootRegisters, ReferenceError> {
+        if self.initrd.is_some_and(<[u8]>::is_empty) {
+            return Err(ReferenceError::EmptyInitrd);
+        }
         let kernel = self.kernel_event()?;
         let command_line = self.command_line_event()?;
         let initrd = self.initrd.map(|initrd| sha384([initrd]));
@@ -227,6 +230,14 @@ mod tests {
             let changed = of(changed);
             assert!(changed.rtmr1 == good.rtmr1 && changed.rtmr2 != good.rtmr2);
         }
+    }
+
+    #[test]
+    fn an_empty_disk_is_refused() {
+        assert!(matches!(
+            boot(&image(), Some(b""), "quiet").registers(),
+            Err(ReferenceError::EmptyInitrd)
+        ));
     }
 
     #[test]

@@ -62,6 +62,9 @@ pub enum ReferenceError {
     /// A kernel whose header QEMU does not fill in as computed here.
     #[error("the kernel's setup header cannot be filled in: {0}")]
     KernelHeader(&'static str),
+    /// An initial RAM disk without a byte: the firmware takes it for none, QEMU does not.
+    #[error("the initial RAM disk is empty")]
+    EmptyInitrd,
     /// An initial RAM disk that does not fit into the guest's memory.
     #[error("the initial RAM disk does not fit into {memory} bytes of memory")]
     Memory {
@@ -109,6 +112,7 @@ impl Coded for ReferenceError {
             Self::NothingMeasured(_) => "DB-ATT-114",
             Self::Differs { .. } => "DB-ATT-115",
             Self::RuntimeLog(_) => "DB-ATT-116",
+            Self::EmptyInitrd => "DB-ATT-117",
         }
     }
 
@@ -117,6 +121,7 @@ impl Coded for ReferenceError {
             Self::Firmware(_)
             | Self::Kernel(_)
             | Self::KernelHeader(_)
+            | Self::EmptyInitrd
             | Self::Quote(_)
             | Self::RuntimeLog(_) => Exit::Malformed,
             Self::NothingMeasured(_) | Self::Differs { .. } => Exit::Rejected,

@@ -3,6 +3,8 @@
 //! A golden quote is of a guest that the operator launched on a machine that it trusts, from the
 //! files of the release. Its signature is not checked here: whoever takes values from it says so.
 
+use std::fmt::Write as _;
+
 use dcap_qvl::quote::Quote;
 
 use super::direct_boot::BootRegisters;
@@ -76,19 +78,14 @@ impl GoldenQuote {
     /// Whether the quoted guest was started from what `computed` was computed from.
     pub fn confirm(&self, computed: &BootRegisters) -> Result<(), ReferenceError> {
         let [_, rtmr1, rtmr2, _] = self.rtmr;
-        for (register, computed, quoted) in [
-            ("rtmr1", computed.rtmr1, rtmr1),
-            ("rtmr2", computed.rtmr2, rtmr2),
-        ] {
-            if !quoted.is_one_of([computed].iter()) {
-                return Err(ReferenceError::Differs {
-                    register,
-                    computed,
-                    quoted,
-                });
-            }
-        }
-        Ok(())
+        same("rtmr1", computed.rtmr1, rtmr1)?;
+        same("rtmr2", computed.rtmr2, rtmr2)
+    }
+
+    /// Whether the quoted guest has extended RTMR3 as `computed` was.
+    pub fn confirm_rtmr3(&self, computed: Measurement) -> Result<(), ReferenceError> {
+        let [_, _, _, rtmr3] = self.rtmr;
+        same("rtmr3", computed, rtmr3)
     }
 
     /// The entry of `[[tdx.images]]`. Refused if one of its registers is zero: such a value does not
@@ -105,8 +102,24 @@ impl GoldenQuote {
             if value.as_bytes() == &[0; 48] {
                 return Err(ReferenceError::NothingMeasured(name));
             }
-            text.push_str(&format!("{name} = \"{value}\"\n"));
+            // Into a string: cannot fail.
+            let _ = writeln!(text, "{name} = \"{value}\"");
         }
         Ok(text)
     }
+}
+
+fn same(
+    register: &'static str,
+    computed: Measurement,
+    quoted: Measurement,
+) -> Result<(), ReferenceError> {
+    if quoted.is_one_of([computed].iter()) {
+        return Ok(());
+    }
+    Err(ReferenceError::Differs {
+        register,
+        computed,
+        quoted,
+    })
 }

@@ -65,7 +65,7 @@ impl Ovmf {
         let kernel_hashes = pages(image, metadata).ok_or(bad("damaged SEV metadata"))?;
         // QEMU writes the table at its place in the page; what sticks out would be cut.
         let fits = table
-            .hash_table
+            .hashes
             .is_some_and(|address| address != 0 && address % 4096 <= 4096 - HASH_TABLE);
         Ok(Self {
             kernel_hashes: kernel_hashes && fits,
@@ -77,7 +77,7 @@ impl Ovmf {
 #[derive(Default)]
 struct Table {
     reset_address: Option<u32>,
-    hash_table: Option<u32>,
+    hashes: Option<u32>,
     /// Counted from the end of the image.
     metadata: Option<u32>,
 }
@@ -100,7 +100,7 @@ impl Table {
             rest = rest.get(..start)?;
             let known = match guid {
                 RESET_BLOCK => &mut table.reset_address,
-                HASH_TABLE_AREA => &mut table.hash_table,
+                HASH_TABLE_AREA => &mut table.hashes,
                 SEV_METADATA => &mut table.metadata,
                 _ => continue,
             };

@@ -233,3 +233,89 @@ fn unreadable(path: &Path, source: std::io::Error) -> ReferenceError {
         source,
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn launch(ovmf: &Path) -> SnpLaunch<'_> {
+        SnpLaunch {
+            ovmf,
+            ovmf_hash: None,
+            kernel: None,
+            guest_features: 1,
+        }
+    }
+
+    #[test]
+    fn tables_of_nothing_or_too_much_are_refused() {
+        let launch = launch(Path::new("/nonexistent"));
+        let cpu: CpuType = "EPYC".parse().unwrap();
+        for (vcpus, cpus) in [
+            (vec![], vec![cpu]),
+            (vec![1], vec![]),
+            (vec![1; MAX_ROWS / 2 + 1], vec![cpu; 2]),
+        ] {
+            let error = launch.table(&vcpus, &cpus);
+            assert!(matches!(error, Err(ReferenceError::Rows(_))));
+        }
+        for vcpus in [0, MAX_VCPUS + 1] {
+            let error = launch.table(&[1, vcpus], &[cpu]);
+            assert!(matches!(error, Err(ReferenceError::Vcpus(wrong)) if wrong == vcpus));
+        }
+        let plain = SnpLaunch {
+            guest_features: 0x20,
+            ..launch
+        };
+        let error = plain.table(&[1], &[cpu]);
+        assert!(matches!(error, Err(ReferenceError::GuestFeatures(0x20))));
+        let error = launch.table(&[1], &[cpu]);
+        assert!(matches!(error, Err(ReferenceError::File { .. })));
+    }
+
+    #[test]
+    fn only_regular_files_of_a_right_size_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let (empty, large) = (dir.path().join("empty"), dir.path().join("large"));
+        File::create_new(&empty).unwrap();
+        File::create_new(&large)
+            .unwrap()
+            .set_len(MAX_IMAGE + 1)
+            .unwrap();
+        let cpu: CpuType = "EPYC".parse().unwrap();
+        for path in [dir.path(), Path::new("/dev/zero"), &empty, &large] {
+            let error = launch(path).table(&[1], &[cpu]);
+            assert!(
+                matches!(error, Err(ReferenceError::Size { .. })),
+                "{}",
+                path.display()
+            );
+        }
+    }
+
+    #[test]
+    fn a_fragment_has_each_digest_once_and_says_whose_it_is() {
+        let row = |vcpus, cpu: &str, digest| SnpRow {
+            vcpus,
+            cpu: cpu.parse().unwrap(),
+            measurement: Measurement::from_bytes([digest; 48]),
+        };
+        let table = SnpTable {
+            ovmf_hash: Measurement::from_bytes([9; 48]),
+            rows: vec![
+                row(1, "EPYC-v4", 1),
+                row(2, "EPYC", 2),
+                row(1, "EPYC-v1", 1),
+            ],
+        };
+        let text = table.fragment();
+        assert!(
+            text.contains("# 1 vCPU EPYC-v4, 1 vCPU EPYC-v1\n"),
+            "{text}"
+        );
+        assert!(text.contains("# 2 vCPUs EPYC\n"), "{text}");
+        let parsed: toml::Table = text.parse().unwrap();
+        assert_eq!(parsed["measurements"].as_array().unwrap().len(), 2);
+    }
+}

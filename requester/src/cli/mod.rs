@@ -6,6 +6,7 @@ mod failure;
 mod hosts;
 mod inspect;
 mod keys;
+mod measure;
 mod paths;
 mod receipt;
 mod run;

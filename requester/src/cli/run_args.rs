@@ -189,7 +189,7 @@ fn milliseconds(text: &str) -> Result<u32, String> {
         .ok_or_else(|| "expected a time such as 500ms, 30s, 5m, 1h".into())
 }
 
-fn bytes(text: &str) -> Result<u64, String> {
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
     let (number, unit) = split_unit(text);
     let factor = match unit.to_ascii_lowercase().as_str() {
         "" | "b" => 1,

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::failure::Failure;
 use super::inspect::{Inspected, checks_text};
+use super::measure::{MeasureCommand, measure};
 use super::paths::{self, IdentityArgs};
 use super::ui::Ui;
 use crate::client::transport::Transport;
@@ -25,6 +26,9 @@ pub(super) enum AttestCommand {
     Verify(SourceArgs),
     /// Print what the evidence says, without judging it
     Show(SourceArgs),
+    /// Compute what a guest of a release measures
+    #[command(subcommand)]
+    Measure(MeasureCommand),
 }
 
 /// Where evidence comes from.
@@ -49,6 +53,7 @@ pub(super) async fn attest(
     command: AttestCommand,
 ) -> Result<(), Failure> {
     match command {
+        AttestCommand::Measure(command) => measure(ui, command),
         AttestCommand::Show(args) => {
             let presented = match &args.file {
                 // Looking needs no trust.
