@@ -24,6 +24,7 @@ pub mod release;
 #[cfg(any(test, feature = "simulator"))]
 pub mod sample;
 pub mod snp;
+pub mod tdx;
 
 #[cfg(feature = "simulator")]
 pub mod simulator;
