@@ -91,6 +91,9 @@ pub struct AppraisalReply {
     pub ear_jwt: String,
     /// The same claims as COSE, base64.
     pub ear_cose: String,
+    /// What the verifier had of the vendor's documents beside those in the evidence, base64 of
+    /// canonical CBOR: with them, anyone comes to the same result.
+    pub endorsements: String,
     /// Every check.
     pub checks: Vec<CheckLine>,
 }
@@ -166,6 +169,8 @@ pub struct NodeAttestation {
     pub node: NodeInfo,
     /// Base64 of the evidence envelope.
     pub evidence: String,
+    /// The vendor's documents beside those in the evidence, base64 of canonical CBOR.
+    pub endorsements: String,
     /// The signed result as a JWT.
     pub ear_jwt: String,
     /// The same claims as COSE, base64.

@@ -10,6 +10,8 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD};
+use duckblind_attestation::appraise::Floors;
+use duckblind_attestation::evidence::Endorsements;
 use duckblind_protocol::coded::{Coded, Exit};
 use duckblind_protocol::ids::{Digest, NodeId, Nonce, UnixTime};
 use duckblind_protocol::receipt::{JobReceipt, ReceiptError, SignedReceipt};
@@ -21,7 +23,7 @@ use crate::files::{self, Pending};
 use crate::trust::{Judged, Trust, judge};
 
 /// The one schema.
-pub const SCHEMA: &str = "duckblind/saved-receipt/v1";
+pub const SCHEMA: &str = "duckblind/saved-receipt/v2";
 /// Bytes that a saved receipt may have.
 pub const MAX_SAVED: u64 = 4 << 20;
 
@@ -33,8 +35,10 @@ pub struct SavedReceipt {
     pub schema: String,
     /// The host that relayed the job; not proven.
     pub node: NodeId,
-    /// Base64 of the evidence envelope, endorsements included.
+    /// Base64 of the evidence envelope.
     pub evidence: String,
+    /// Base64 of the vendor's documents that the verifier had beside those in the evidence.
+    pub endorsements: String,
     /// The attestation result as a JWT.
     pub ear_jwt: String,
     /// The same claims as COSE, base64.
@@ -143,6 +147,7 @@ impl SavedReceipt {
             schema: SCHEMA.into(),
             node: *node,
             evidence: BASE64.encode(&presented.evidence),
+            endorsements: BASE64.encode(presented.endorsements.encode()),
             ear_jwt: presented.ear_jwt.clone(),
             ear_cose: BASE64.encode(&presented.ear_cose),
             requester_nonce: presented.requester_nonce,
@@ -186,6 +191,8 @@ impl SavedReceipt {
     pub fn presented(&self) -> Result<Presented, RequesterError> {
         Ok(Presented {
             evidence: bytes("evidence", &self.evidence)?,
+            endorsements: Endorsements::decode(&bytes("endorsements", &self.endorsements)?)
+                .map_err(|_| SavedError::Malformed("endorsements are not canonical".into()))?,
             ear_jwt: self.ear_jwt.clone(),
             ear_cose: bytes("ear_cose", &self.ear_cose)?,
             requester_nonce: self.requester_nonce,
@@ -196,7 +203,8 @@ impl SavedReceipt {
     /// Judges everything again, at the time of the attestation result. Needs no network.
     pub fn verify(&self, trust: &Trust) -> Result<VerifiedReceipt, RequesterError> {
         let at = issued_at(&self.ear_jwt)?;
-        let judged = judge(trust, &self.presented()?.offer(), at)?;
+        // What was good then stays so: floors of today do not count.
+        let judged = judge(trust, &self.presented()?.offer(), &Floors::default(), at)?;
         let named = judged.appraised().policy_id();
         let carried = Digest::of(self.policy.as_bytes());
         if !carried.ct_eq(&named) {
@@ -264,9 +272,10 @@ mod tests {
     fn other_files_are_no_receipts() {
         assert_eq!(SavedReceipt::parse(b"{}").unwrap_err().code(), "DB-REQ-080");
         let saved = SavedReceipt {
-            schema: "duckblind/saved-receipt/v2".into(),
+            schema: "duckblind/saved-receipt/v3".into(),
             node: NodeId::from_bytes([0; 32]),
             evidence: String::new(),
+            endorsements: String::new(),
             ear_jwt: String::new(),
             ear_cose: String::new(),
             requester_nonce: None,

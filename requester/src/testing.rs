@@ -4,11 +4,11 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use duckblind_attestation::appraise::{Expected, Inputs, appraise};
+use duckblind_attestation::appraise::{Expected, Floors, Inputs, appraise};
 use duckblind_attestation::attester::Attester as _;
 use duckblind_attestation::config::EnclaveConfig;
 use duckblind_attestation::ear::{Context, EarClaims, EarSigner, VerifierId, sign_cose, sign_jwt};
-use duckblind_attestation::evidence::Evidence;
+use duckblind_attestation::evidence::{Endorsements, Evidence};
 use duckblind_attestation::policy::{Policy, fill_development};
 use duckblind_attestation::release::ReleaseManifest;
 use duckblind_attestation::sample;
@@ -135,6 +135,7 @@ impl Scene {
             config: self.config.encode(),
             release: self.release.encode(),
             endorsements: raw.endorsements,
+            event_log: None,
         }
         .encode()
     }
@@ -144,6 +145,7 @@ impl Scene {
         let policy = Policy::parse(&self.policy).unwrap();
         let appraisal = appraise(&Inputs {
             evidence,
+            endorsements: &Endorsements::default(),
             policy: &policy,
             expected: Expected {
                 nonce: self.nonce(),
@@ -151,6 +153,7 @@ impl Scene {
                 earlier_report_id: None,
                 earlier_epoch: None,
             },
+            floors: &Floors::default(),
             now: self.at,
         });
         let context = Context {
@@ -171,6 +174,7 @@ impl Scene {
         let signer = EarSigner::new(self.signer.clone());
         Presented {
             evidence,
+            endorsements: Endorsements::default(),
             ear_jwt: sign_jwt(claims, &signer).unwrap(),
             ear_cose: sign_cose(claims, &signer).unwrap(),
             requester_nonce: self.requester_nonce,

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use duckblind_attestation::appraise::{Appraisal, Appraised, Expected, Inputs, appraise};
+use duckblind_attestation::appraise::{Appraisal, Appraised, Expected, Floors, Inputs, appraise};
 use duckblind_attestation::check::{Check, Outcome};
 use duckblind_attestation::ear::{self, Context, EarClaims, EarError, VerifierId};
-use duckblind_attestation::evidence::Evidence;
+use duckblind_attestation::evidence::{Endorsements, Evidence};
 use duckblind_attestation::policy::Policy;
 use duckblind_protocol::http::{AppraisalReply, CheckLine};
 use duckblind_protocol::ids::{Digest, InstanceId, NodeId, RandomError, UnixTime};
@@ -32,6 +32,10 @@ pub struct Judge {
 pub struct Question<'a> {
     /// The envelope as it came.
     pub evidence: &'a [u8],
+    /// The vendor's documents that were found here.
+    pub endorsements: Endorsements,
+    /// What must not go back.
+    pub floors: &'a Floors,
     /// The nonce of the challenge that was taken for it.
     pub nonces: NonceParts,
     /// The node that sent it, proven by its signature; none for a requester.
@@ -76,7 +80,7 @@ impl Judge {
         let expected = Expected {
             nonce: combined_nonce(&verifier, requester.as_ref()),
             audience: self.key.audience(),
-            earlier_report_id: question.earlier.map(|earlier| earlier.report_id),
+            earlier_report_id: question.earlier.and_then(|earlier| earlier.report_id),
             earlier_epoch: question.earlier.map(|earlier| earlier.epoch),
         };
         let mut first = None;
@@ -84,8 +88,10 @@ impl Judge {
         for policy in &self.policies {
             let appraisal = appraise(&Inputs {
                 evidence: question.evidence,
+                endorsements: &question.endorsements,
                 policy,
                 expected,
+                floors: question.floors,
                 now: question.now,
             });
             if appraisal.result.is_ok() {
@@ -111,6 +117,7 @@ impl Judge {
             ear_jwt: ear::sign_jwt(&claims, self.key.signer())?,
             ear_cose: ear::sign_cose(&claims, self.key.signer())?,
             verdict: claims.status.to_string(),
+            endorsements: question.endorsements,
             claims,
             appraisal,
         })
@@ -127,6 +134,7 @@ pub fn claimed_instance(evidence: &[u8]) -> Option<InstanceId> {
 /// A signed verdict.
 pub struct Judged {
     appraisal: Appraisal,
+    endorsements: Endorsements,
     claims: EarClaims,
     verdict: String,
     ear_jwt: String,
@@ -141,6 +149,7 @@ impl Judged {
             reasons: self.reasons().into_iter().map(str::to_owned).collect(),
             ear_jwt: self.ear_jwt.clone(),
             ear_cose: STANDARD.encode(&self.ear_cose),
+            endorsements: STANDARD.encode(self.endorsements.encode()),
             checks: self.appraisal.checks.iter().map(line).collect(),
         }
     }
@@ -178,6 +187,16 @@ impl Judged {
         self.claims.exp
     }
 
+    /// What must not go back from now on.
+    pub fn floors(&self) -> &Floors {
+        &self.appraisal.floors
+    }
+
+    /// The vendor's documents that were found here, canonical bytes.
+    pub fn endorsements(&self) -> Vec<u8> {
+        self.endorsements.encode()
+    }
+
     /// The signed verdict as COSE.
     pub fn ear_cose(&self) -> &[u8] {
         &self.ear_cose
@@ -188,7 +207,7 @@ impl Judged {
         let accepted = self.accepted().ok_or_else(|| self.reasons().join(","))?;
         let statement = accepted.key_statement();
         Ok(Shown {
-            chip: Digest::tagged(TAG_CHIP, &[accepted.chip_id()]),
+            chip: Digest::tagged(TAG_CHIP, &[accepted.platform_id()]),
             instance: Digest::tagged(TAG_INSTANCE, &[statement.instance.as_bytes()]),
             known: Known {
                 instance: statement.instance,

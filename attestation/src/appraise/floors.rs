@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use duckblind_protocol::ids::Digest;
 use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
 
 /// Numbers that a vendor only ever raises. The key is SHA-256 of the certificate (DER) of whoever
 /// issues them, so that lines of processors, and simulated platforms, do not mix.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[cbor(map)]
+#[serde(deny_unknown_fields)]
 pub struct Floors {
     /// Numbers of revocation lists.
     #[n(1)]

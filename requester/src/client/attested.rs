@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use duckblind_attestation::check::Check;
 use duckblind_attestation::ear;
+use duckblind_attestation::evidence::Endorsements;
 use duckblind_protocol::frames::{ChallengeRequest, Kind};
 use duckblind_protocol::http::NodeInfo;
 use duckblind_protocol::ids::{NodeId, Nonce, PublicKey};
@@ -16,7 +17,7 @@ use super::link;
 use super::verifier::VerifierClient;
 use crate::clock;
 use crate::error::RequesterError;
-use crate::trust::{Judged, Offer, Trust, TrustError, UnloggedKey, judge};
+use crate::trust::{Judged, Offer, Trust, TrustError, UnloggedKey, floors, judge};
 
 /// A key together with everything that speaks for it.
 #[derive(Debug)]
@@ -32,8 +33,10 @@ pub struct Attested {
 /// Evidence and attestation result as they came, for whoever wants to judge them again.
 #[derive(Clone, Debug)]
 pub struct Presented {
-    /// The evidence envelope, endorsements included.
+    /// The evidence envelope.
     pub evidence: Vec<u8>,
+    /// The vendor's documents that the verifier had beside those in the evidence.
+    pub endorsements: Endorsements,
     /// The attestation result as a JWT.
     pub ear_jwt: String,
     /// The same claims as COSE.
@@ -49,6 +52,7 @@ impl Presented {
     pub fn offer(&self) -> Offer<'_> {
         Offer {
             evidence: &self.evidence,
+            endorsements: &self.endorsements,
             ear_jwt: Some(&self.ear_jwt),
             ear_cose: Some(&self.ear_cose),
             requester_nonce: self.requester_nonce.as_ref(),
@@ -56,9 +60,14 @@ impl Presented {
         }
     }
 
-    /// Judges it now.
+    /// Judges it now, against the floors kept beside the trust file, and raises them.
     pub fn judge(&self, trust: &Trust) -> Result<Judged, RequesterError> {
-        Ok(judge(trust, &self.offer(), clock::now())?)
+        let kept = floors::load(trust)?;
+        let judged = judge(trust, &self.offer(), &kept, clock::now())?;
+        if *judged.floors() != kept {
+            floors::keep(trust, judged.floors())?;
+        }
+        Ok(judged)
     }
 
     /// Judges it, and makes a key of it that secrets may be sealed to.
@@ -88,12 +97,20 @@ pub async fn stored(
     };
     let presented = Presented {
         evidence: decode(&found.evidence)?,
+        endorsements: endorsements(&found.endorsements)?,
         ear_cose: decode(&found.ear_cose)?,
         ear_jwt: found.ear_jwt,
         requester_nonce: None,
         node: Some(*node),
     };
     Ok((found.node, presented))
+}
+
+fn endorsements(text: &str) -> Result<Endorsements, ClientError> {
+    let bytes = BASE64.decode(text).ok();
+    bytes
+        .and_then(|bytes| Endorsements::decode(&bytes).ok())
+        .ok_or(ClientError::VerifierAnswer("endorsements"))
 }
 
 /// Fresh evidence, for a nonce that is half our own.
@@ -142,6 +159,7 @@ async fn fresh_for(
         .await?;
     Ok(Presented {
         evidence: frame.payload,
+        endorsements: endorsements(&reply.endorsements)?,
         ear_jwt: reply.ear_jwt,
         ear_cose: BASE64
             .decode(&reply.ear_cose)

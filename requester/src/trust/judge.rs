@@ -1,8 +1,9 @@
 //! Our own judgement of what a verifier vouches for.
 
-use duckblind_attestation::appraise::{Appraised, Expected, Inputs, appraise};
+use duckblind_attestation::appraise::{Appraised, Expected, Floors, Inputs, appraise};
 use duckblind_attestation::check::Check;
 use duckblind_attestation::ear::EarClaims;
+use duckblind_attestation::evidence::Endorsements;
 use duckblind_protocol::ids::{NodeId, Nonce, UnixTime};
 
 use super::admit_error::AdmitError;
@@ -17,6 +18,8 @@ const LIFETIME_SLACK_SECONDS: i64 = 60;
 pub struct Offer<'a> {
     /// The evidence envelope.
     pub evidence: &'a [u8],
+    /// The vendor's documents that the verifier had beside those in the evidence.
+    pub endorsements: &'a Endorsements,
     /// The attestation result as a JWT.
     pub ear_jwt: Option<&'a str>,
     /// The same claims as COSE.
@@ -33,6 +36,7 @@ pub struct Judged {
     appraised: Appraised,
     ear: VerifiedEar,
     checks: Vec<Check>,
+    floors: Floors,
 }
 
 impl Judged {
@@ -51,15 +55,25 @@ impl Judged {
         &self.checks
     }
 
+    /// What must not go back from now on.
+    pub fn floors(&self) -> &Floors {
+        &self.floors
+    }
+
     pub(super) fn into_parts(self) -> (Appraised, VerifiedEar) {
         (self.appraised, self.ear)
     }
 }
 
 /// Appraises evidence under a pinned policy, checks the attestation result against pinned keys,
-/// and compares them. `now` is the time to judge at: the clock for a job, the result's own time
-/// for an audit. No network, no clock, no file.
-pub fn judge(trust: &Trust, offer: &Offer<'_>, now: UnixTime) -> Result<Judged, AdmitError> {
+/// and compares them. `floors` is what must not go back; `now` is the time to judge at: the clock
+/// for a job, the result's own time for an audit. No network, no clock, no file.
+pub fn judge(
+    trust: &Trust,
+    offer: &Offer<'_>,
+    floors: &Floors,
+    now: UnixTime,
+) -> Result<Judged, AdmitError> {
     let ear = verify_ear(
         offer.ear_jwt,
         offer.ear_cose,
@@ -73,6 +87,7 @@ pub fn judge(trust: &Trust, offer: &Offer<'_>, now: UnixTime) -> Result<Judged, 
         .ok_or(AdmitError::Policy(claims.policy_id))?;
     let appraisal = appraise(&Inputs {
         evidence: offer.evidence,
+        endorsements: offer.endorsements,
         policy: &accepted.policy,
         expected: Expected {
             nonce: claims.nonce,
@@ -80,6 +95,7 @@ pub fn judge(trust: &Trust, offer: &Offer<'_>, now: UnixTime) -> Result<Judged, 
             earlier_report_id: None,
             earlier_epoch: None,
         },
+        floors,
         now,
     });
     let appraised = match appraisal.result {
@@ -112,6 +128,7 @@ pub fn judge(trust: &Trust, offer: &Offer<'_>, now: UnixTime) -> Result<Judged, 
         appraised,
         ear,
         checks: appraisal.checks,
+        floors: appraisal.floors,
     })
 }
 

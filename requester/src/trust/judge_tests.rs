@@ -12,7 +12,7 @@ use crate::trust::UnloggedKey;
 fn judge_scene(scene: &Scene, presented: &Presented) -> Result<Judged, AdmitError> {
     let dir = tempfile::tempdir().unwrap();
     let trust = scene.trust(dir.path(), true);
-    judge(&trust, &presented.offer(), scene.at)
+    judge(&trust, &presented.offer(), &Floors::default(), scene.at)
 }
 
 fn code(result: Result<Judged, AdmitError>) -> &'static str {
@@ -27,7 +27,13 @@ fn an_honest_scene_gives_a_key() {
     let scene = Scene::good();
     let dir = tempfile::tempdir().unwrap();
     let trust = scene.trust(dir.path(), true);
-    let judged = judge(&trust, &scene.presented().offer(), scene.at).unwrap();
+    let judged = judge(
+        &trust,
+        &scene.presented().offer(),
+        &Floors::default(),
+        scene.at,
+    )
+    .unwrap();
     assert!(judged.appraised().sim());
     assert_eq!(judged.ear().signer(), &PublicKey::of(&signing_key(1)));
     let key = UnloggedKey::new(judged, trust.development().unwrap());
@@ -48,7 +54,7 @@ fn one_encoding_is_enough_none_is_not() {
             ear_cose: cose.then_some(presented.ear_cose.as_slice()),
             ..presented.offer()
         };
-        code(judge(&trust, &offer, scene.at))
+        code(judge(&trust, &offer, &Floors::default(), scene.at))
     };
     assert_eq!(with(true, false), "accepted");
     assert_eq!(with(false, true), "accepted");
@@ -61,11 +67,8 @@ fn encodings_that_differ_are_refused() {
     let presented = scene.presented();
     let other = scene.presented();
     let mixed = Presented {
-        evidence: presented.evidence,
-        ear_jwt: presented.ear_jwt,
         ear_cose: other.ear_cose,
-        requester_nonce: None,
-        node: None,
+        ..presented
     };
     assert_eq!(code(judge_scene(&scene, &mixed)), "DB-REQ-021");
 }
@@ -284,6 +287,11 @@ fn a_simulated_platform_needs_the_trust_file_to_say_so() {
     let scene = Scene::good();
     let dir = tempfile::tempdir().unwrap();
     let trust = scene.trust(dir.path(), false);
-    let result = judge(&trust, &scene.presented().offer(), scene.at);
+    let result = judge(
+        &trust,
+        &scene.presented().offer(),
+        &Floors::default(),
+        scene.at,
+    );
     assert_eq!(code(result), "DB-REQ-025");
 }

@@ -10,6 +10,7 @@ mod admit_error;
 mod ear;
 mod error;
 mod file;
+pub mod floors;
 mod judge;
 mod target;
 

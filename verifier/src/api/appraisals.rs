@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use duckblind_attestation::evidence::Endorsements;
 use duckblind_protocol::http::{AppraisalBody, AppraisalReply};
 use duckblind_protocol::ids::{ChallengeId, NodeId, Nonce};
 
@@ -75,23 +76,30 @@ pub(super) async fn judge(
         Some(instance) => state.store.earlier(instance).await?,
         None => None,
     };
+    let floors = state.store.floors().await?;
     let shared = Arc::clone(state);
     let started = clock::monotonic();
-    let (judged, evidence) = tokio::task::spawn_blocking(move || {
+    let (judged, evidence, floors) = tokio::task::spawn_blocking(move || {
         let judged = shared.judge.judge(Question {
             evidence: &evidence,
+            endorsements: Endorsements::default(),
+            floors: &floors,
             nonces,
             node,
             earlier,
             now,
         });
         drop(turn);
-        (judged, evidence)
+        (judged, evidence, floors)
     })
     .await
     .map_err(|_| ApiError::Internal("the appraisal ended early"))?;
     let judged = judged.map_err(|_| ApiError::Internal("the result cannot be signed"))?;
 
+    if *judged.floors() != floors {
+        // Before the result is given out: whoever holds it counts on them.
+        state.store.raise_floors(judged.floors().clone()).await?;
+    }
     state.metrics.appraised_in(started.elapsed());
     let first_reason = judged.reasons().first().copied().unwrap_or("none");
     state.metrics.count(

@@ -162,6 +162,7 @@ pub(super) async fn post_attestation(
     let reply = judged.reply();
     let kept = Attestation {
         evidence,
+        endorsements: judged.endorsements(),
         ear_jwt: reply.ear_jwt.clone(),
         ear_cose: judged.ear_cose().to_vec(),
         outcome: Attested {
@@ -208,16 +209,14 @@ pub(super) async fn get_attestation(
 ) -> Result<Json<NodeAttestation>, ApiError> {
     let id = node_id(&id)?;
     let node = shown(&state, id).await?;
-    let (evidence, ear_jwt, ear_cose) = state
-        .store
-        .attestation(id)
-        .await?
-        .ok_or(ApiError::NotAttested)?;
+    let kept = state.store.attestation(id).await?;
+    let kept = kept.ok_or(ApiError::NotAttested)?;
     Ok(Json(NodeAttestation {
         node,
-        evidence: STANDARD.encode(evidence),
-        ear_jwt,
-        ear_cose: STANDARD.encode(ear_cose),
+        evidence: STANDARD.encode(kept.evidence),
+        endorsements: STANDARD.encode(kept.endorsements),
+        ear_jwt: kept.ear_jwt,
+        ear_cose: STANDARD.encode(kept.ear_cose),
     }))
 }
 

@@ -17,6 +17,8 @@ pub const INSTANCE_HELD: &str = "instance-held";
 pub struct Attestation {
     /// The evidence as it came.
     pub evidence: Vec<u8>,
+    /// The vendor's documents beside those in the evidence, canonical bytes.
+    pub endorsements: Vec<u8>,
     /// The signed result, as a JWT.
     pub ear_jwt: String,
     /// The signed result, as COSE.
@@ -25,6 +27,19 @@ pub struct Attestation {
     pub outcome: Attested,
     /// What the evidence showed, or the codes of why it was refused.
     pub shown: Result<Shown, String>,
+}
+
+/// What requesters are given of a node's attestation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The evidence as it came.
+    pub evidence: Vec<u8>,
+    /// The vendor's documents beside those in the evidence, canonical bytes.
+    pub endorsements: Vec<u8>,
+    /// The signed result, as a JWT.
+    pub ear_jwt: String,
+    /// The signed result, as COSE.
+    pub ear_cose: Vec<u8>,
 }
 
 /// What accepted evidence showed. Refused evidence proves nothing and shows nothing.
@@ -83,18 +98,21 @@ impl Store {
         .await
     }
 
-    /// A node's last evidence and signed result, as JWT and COSE.
-    pub async fn attestation(
-        &self,
-        node: NodeId,
-    ) -> Result<Option<(Vec<u8>, String, Vec<u8>)>, StoreError> {
+    /// A node's last evidence and signed result.
+    pub async fn attestation(&self, node: NodeId) -> Result<Option<Kept>, StoreError> {
         self.read(move |db| {
             Ok(db
                 .prepare_cached(
-                    "SELECT evidence, ear_jwt, ear_cose FROM attestations WHERE node = ?1",
+                    "SELECT evidence, endorsements, ear_jwt, ear_cose FROM attestations
+                     WHERE node = ?1",
                 )?
                 .query_row([node.as_bytes()], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                    Ok(Kept {
+                        evidence: row.get(0)?,
+                        endorsements: row.get(1)?,
+                        ear_jwt: row.get(2)?,
+                        ear_cose: row.get(3)?,
+                    })
                 })
                 .optional()?)
         })
@@ -154,8 +172,8 @@ fn keep(db: &Connection, node: NodeId, attestation: &Attestation) -> Result<(), 
     let instance = attestation.shown.as_ref().ok().map(|shown| shown.instance);
     db.prepare_cached(
         "INSERT OR REPLACE INTO attestations
-             (node, evidence, ear_jwt, ear_cose, verdict, sim, until, instance)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+             (node, evidence, ear_jwt, ear_cose, verdict, sim, until, instance, endorsements)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute(params![
         node.as_bytes(),
@@ -166,6 +184,7 @@ fn keep(db: &Connection, node: NodeId, attestation: &Attestation) -> Result<(), 
         attestation.outcome.sim,
         attestation.outcome.until.0,
         instance.map(|instance| *instance.as_bytes()),
+        attestation.endorsements,
     ])?;
     Ok(())
 }
@@ -184,6 +203,7 @@ mod tests {
     fn attestation(verdict: &str, shown: Result<Shown, String>) -> Attestation {
         Attestation {
             evidence: b"evidence".to_vec(),
+            endorsements: b"endorsements".to_vec(),
             ear_jwt: verdict.into(),
             ear_cose: b"cose".to_vec(),
             outcome: Attested {
@@ -202,7 +222,7 @@ mod tests {
             known: Known {
                 instance: InstanceId::from_bytes([instance; 32]),
                 earlier: Earlier {
-                    report_id: [instance; 32],
+                    report_id: Some([instance; 32]),
                     epoch: 1,
                 },
             },
@@ -218,7 +238,7 @@ mod tests {
     async fn standing(store: &Store, node: NodeId) -> (Option<String>, Option<String>) {
         let kept = store.attestation(node).await.unwrap();
         let refused = store.node(node).await.unwrap().unwrap().refused;
-        (kept.map(|(_, jwt, _)| jwt), refused)
+        (kept.map(|kept| kept.ear_jwt), refused)
     }
 
     #[tokio::test]
@@ -328,11 +348,14 @@ mod tests {
         let one = enrolled(&store, 1).await;
         store.attest(one, good(1, 1), NOW).await.unwrap();
         assert!(store.shared(one).await.unwrap().is_empty());
-        let (evidence, jwt, cose) = store.attestation(one).await.unwrap().unwrap();
-        assert_eq!(
-            (evidence.as_slice(), jwt.as_str(), cose.as_slice()),
-            (&b"evidence"[..], "affirming", &b"cose"[..])
-        );
+        let kept = store.attestation(one).await.unwrap().unwrap();
+        let wanted = Kept {
+            evidence: b"evidence".to_vec(),
+            endorsements: b"endorsements".to_vec(),
+            ear_jwt: "affirming".into(),
+            ear_cose: b"cose".to_vec(),
+        };
+        assert_eq!(kept, wanted);
         store.leave(one).await.unwrap();
         assert!(store.attestation(one).await.unwrap().is_none());
     }

@@ -9,8 +9,8 @@ use super::{Store, StoreError};
 /// What earlier evidence showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Earlier {
-    /// One life of one guest.
-    pub report_id: [u8; 32],
+    /// One life of one guest, where the platform tells lives apart.
+    pub report_id: Option<[u8; 32]>,
     /// The latest epoch seen.
     pub epoch: u64,
 }
@@ -32,7 +32,7 @@ impl Store {
                 Ok(db
                     .prepare_cached("SELECT report_id, epoch FROM instances WHERE id = ?1")?
                     .query_row([instance.as_bytes()], |row| {
-                        Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, i64>(1)?))
+                        Ok((row.get::<_, Option<[u8; 32]>>(0)?, row.get::<_, i64>(1)?))
                     })
                     .optional()?)
             })
@@ -77,7 +77,7 @@ mod tests {
             let known = Known {
                 instance,
                 earlier: Earlier {
-                    report_id: [9; 32],
+                    report_id: Some([9; 32]),
                     epoch,
                 },
             };
@@ -86,7 +86,7 @@ mod tests {
                 .await
                 .unwrap();
             let earlier = Earlier {
-                report_id: [9; 32],
+                report_id: Some([9; 32]),
                 epoch: wanted,
             };
             assert_eq!(store.earlier(instance).await.unwrap(), Some(earlier));

@@ -2,6 +2,7 @@
 //! before it is answered. A nonce used once stays used, whatever happens to the process.
 
 pub mod attestations;
+mod floors;
 pub mod instances;
 pub mod nodes;
 pub mod nonces;

@@ -6,7 +6,7 @@ use super::StoreError;
 
 /// What makes version 1 of the tables from nothing, version 2 from version 1, and so on. A file's
 /// version is SQLite's `user_version`.
-const STEPS: [&str; 2] = [VERSION_1, VERSION_2];
+const STEPS: [&str; 3] = [VERSION_1, VERSION_2, VERSION_3];
 /// Version of the tables.
 #[expect(clippy::cast_possible_wrap, reason = "a handful")]
 pub(super) const VERSION: i64 = STEPS.len() as i64;
@@ -81,6 +81,30 @@ ALTER TABLE sightings ADD COLUMN place INTEGER NOT NULL DEFAULT 1;
 CREATE INDEX sightings_by_place ON sightings (kind, value, place);
 ";
 
+const VERSION_3: &str = "
+-- The vendor's documents that were at hand; what was kept before had none.
+ALTER TABLE attestations ADD COLUMN endorsements BLOB NOT NULL DEFAULT x'a0';
+
+-- Not every platform tells one life of a guest from the next.
+CREATE TABLE instances_3 (
+    id BLOB PRIMARY KEY CHECK (length(id) = 32),
+    report_id BLOB CHECK (length(report_id) = 32),
+    epoch INTEGER NOT NULL,
+    seen INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO instances_3 SELECT id, report_id, epoch, seen FROM instances;
+DROP TABLE instances;
+ALTER TABLE instances_3 RENAME TO instances;
+
+-- Numbers of vendors' documents that must not go back.
+CREATE TABLE floors (
+    kind TEXT NOT NULL CHECK (kind IN ('crl', 'tcb-evaluation')),
+    issuer BLOB NOT NULL CHECK (length(issuer) = 32),
+    number INTEGER NOT NULL CHECK (number >= 0),
+    PRIMARY KEY (kind, issuer)
+) STRICT, WITHOUT ROWID;
+";
+
 /// Sets the connection up and makes the tables of a new file.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -143,6 +167,7 @@ mod tests {
             "INSERT INTO nodes VALUES (zeroblob(32), zeroblob(32), 'a:1', 'l2', 1, 1);
              INSERT INTO attestations VALUES (zeroblob(32), x'', 'jwt', x'', 'affirming', 0, 9);
              INSERT INTO sightings VALUES ('chip', zeroblob(32), zeroblob(32), 1);
+             INSERT INTO instances VALUES (zeroblob(32), zeroblob(32), 7, 9);
              INSERT INTO challenges VALUES (zeroblob(16), zeroblob(32), NULL, 9);",
         )
         .unwrap();
@@ -151,7 +176,9 @@ mod tests {
             let upgraded: bool = db
                 .query_row(
                     "SELECT n.refused IS NULL AND a.instance IS NULL AND c.node IS NULL
+                         AND a.endorsements = x'a0'
                          AND NOT EXISTS (SELECT 1 FROM sightings)
+                         AND EXISTS (SELECT 1 FROM instances WHERE epoch = 7)
                      FROM nodes n, attestations a, challenges c",
                     [],
                     |row| row.get(0),

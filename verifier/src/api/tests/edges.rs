@@ -307,6 +307,7 @@ async fn the_openapi_document_describes_what_is_spoken() {
             reasons: vec![],
             ear_jwt: ear_jwt.clone(),
             ear_cose: ear_cose.clone(),
+            endorsements: String::new(),
             checks: vec![],
         },
     );
@@ -316,6 +317,7 @@ async fn the_openapi_document_describes_what_is_spoken() {
         &spoken::NodeAttestation {
             node,
             evidence,
+            endorsements: String::new(),
             ear_jwt,
             ear_cose,
         },

@@ -82,6 +82,7 @@ impl Enclave {
             config: config().encode(),
             release: sample::release().encode(),
             endorsements: raw.endorsements,
+            event_log: None,
         };
         STANDARD.encode(evidence.encode())
     }
