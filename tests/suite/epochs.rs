@@ -3,27 +3,46 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use duckblind::client::attested::stored;
+use duckblind::client::{Presented, VerifierClient};
+use duckblind::trust::Trust;
+use duckblind_attestation::evidence::Evidence;
+use duckblind_protocol::key_statement::KeyStatement;
 use duckblind_tests::client;
 use duckblind_tests::options::Options;
 use duckblind_tests::running;
 use duckblind_tests::stack::Stack;
 use rustix::process::Signal;
 
+/// The epoch that evidence speaks of.
+fn epoch(presented: &Presented) -> u64 {
+    let evidence = Evidence::decode(&presented.evidence).unwrap();
+    KeyStatement::decode(&evidence.key_statement).unwrap().epoch
+}
+
 #[test]
 fn are_crossed_by_one_session() {
     let _test = running::test("epochs");
     let mut stack = Stack::start(Options::default().timeout("epoch_ms", 2_000));
     client::runtime().block_on(async {
+        let trust = Trust::load(&stack.trust()).unwrap();
+        let verifier = VerifierClient::new(trust.verifier()).unwrap();
         let session = client::connect(&stack, false).await.unwrap();
         let request = client::request(&stack, "select 1 as a", &[]).unwrap();
         let mut keys = BTreeSet::new();
+        let mut with_the_one_before = 0;
         let begin = Instant::now();
-        while begin.elapsed() < Duration::from_secs(7) {
+        while begin.elapsed() < Duration::from_secs(9) {
+            let current = stored(&verifier, session.node()).await.unwrap().1;
             let answer = client::run(&session, &request).await.unwrap();
             assert_eq!(answer.rows.len(), 1);
-            keys.insert(session.attested().await.key.key_statement());
+            let used = session.attested().await;
+            keys.insert(used.key.key_statement());
+            with_the_one_before += u32::from(epoch(&used.presented) + 1 == epoch(&current));
         }
         assert!(keys.len() >= 3, "{} epochs were seen", keys.len());
+        // An attestation result is good to its end, though a new key has come meanwhile.
+        assert!(with_the_one_before > 0, "no key was used in the overlap");
     });
     stack.must_work_soon();
 }

@@ -1,20 +1,19 @@
 //! From a sealed job to an admitted one, or to a coded refusal.
 //!
-//! In this order: a free place, key statement current, opens, signature, sections, not seen
-//! before, ticket live, expiry, class, requester, limits. A refusal up to the ticket uses nothing up; from
-//! then on ticket and job id are spent, whatever comes after.
+//! In this order: a free place, key statement current or the one before, opens, signature,
+//! sections, not seen before, ticket live, expiry, class, requester, limits. A refusal up to the
+//! ticket uses nothing up; from then on ticket and job id are spent, whatever comes after.
 
 use duckblind_attestation::config::{ConfigLimits, Requesters};
 use duckblind_protocol::body::Section;
 use duckblind_protocol::ids::Digest;
 use duckblind_protocol::job_code::JobCode;
-use duckblind_protocol::open::{OpenError, OpenedJob, open_order};
+use duckblind_protocol::open::OpenedJob;
 use duckblind_protocol::order::{Class, Order};
 use duckblind_protocol::sealed_job::SealedJob;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::clock::BootTime;
-use crate::supervisor::epoch::NoEpoch;
 use crate::supervisor::shared::Shared;
 
 /// The class of this node: an attested enclave.
@@ -74,25 +73,9 @@ fn judge(shared: &Shared, sealed: SealedJob, now: BootTime) -> Result<Admitted, 
         .clone()
         .try_acquire_owned()
         .map_err(|_| JobCode::Busy)?;
-    let epoch = shared.epochs.current(now).map_err(|error| match error {
-        NoEpoch::Closed => JobCode::Draining,
-        NoEpoch::Random(_) => JobCode::Internal,
-    })?;
-    let opened =
-        open_order(&epoch.secret, &epoch.digest, &sealed).map_err(|error| match error {
-            OpenError::OtherKey => JobCode::StaleKey,
-            _ => JobCode::OrderRefused,
-        })?;
+    let key_statement = sealed.key_statement;
+    let (opened, issued) = shared.epochs.open(&sealed, now)?;
     let order = &opened.order;
-    let issued = {
-        let mut books = epoch.books();
-        if books.seen.contains(&order.job) {
-            return Err(JobCode::Replayed);
-        }
-        let issued = books.tickets.take(&order.ticket, now)?;
-        books.seen.insert(&order.job);
-        issued
-    };
     if now.since(issued) > order.expiry_ms.min(shared.timeouts.expiry_ms).into() {
         return Err(JobCode::OrderExpired);
     }
@@ -103,7 +86,7 @@ fn judge(shared: &Shared, sealed: SealedJob, now: BootTime) -> Result<Admitted, 
     Ok(Admitted {
         opened,
         section,
-        key_statement: epoch.digest,
+        key_statement,
         ticket_at: issued,
         accepted_at: now,
         place,

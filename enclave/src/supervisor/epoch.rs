@@ -1,11 +1,17 @@
-//! Epochs: one KEM key each, with its own tickets and its own replay set. They do not overlap:
-//! when one ends, its key, its tickets and its job ids are gone.
+//! Epochs: one KEM key each, with the ids of the jobs that it has opened. Each opens jobs until the
+//! epoch after it ends, for two epochs in all; only the current one is attested. Key and job ids go
+//! together, so no job runs twice. Tickets are those of the boot: each is taken out of the one
+//! table by the first job that bears it, whichever key that is sealed to.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use duckblind_protocol::ids::{Digest, InstanceId, PublicKey, RandomError};
+use duckblind_protocol::job_code::JobCode;
 use duckblind_protocol::kem::KemSecret;
 use duckblind_protocol::key_statement::{KeyStatement, Suite, Tee, VERSION};
+use duckblind_protocol::open::{OpenedJob, open_order};
+use duckblind_protocol::order::Order;
+use duckblind_protocol::sealed_job::SealedJob;
 use tokio::sync::watch;
 
 use crate::clock::{Alarm, BootTime};
@@ -26,46 +32,84 @@ pub struct Identity {
     pub release: Digest,
 }
 
-/// What an epoch has given out and seen.
-pub struct Books {
-    /// Outstanding tickets.
-    pub tickets: Tickets,
-    /// Jobs that have authenticated.
-    pub seen: ReplaySet,
-}
-
-/// One epoch. Its secrets are wiped when the last user drops it.
-pub struct Epoch {
-    /// Opens jobs.
-    pub secret: KemSecret,
+/// What may be told of an epoch. Whoever holds it keeps no secret alive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
     /// Canonical bytes of its key statement.
-    pub statement: Vec<u8>,
+    pub statement: Arc<[u8]>,
     /// SHA-256 of them.
     pub digest: Digest,
     /// Counts from 0.
     pub number: u64,
-    /// When it is over.
+    /// When the next one is due; its key opens jobs for one epoch more.
     pub ends: BootTime,
-    books: Mutex<Books>,
+}
+
+/// One epoch's secrets, wiped when it is dropped. Nothing but [`Living`] holds one.
+struct Epoch {
+    secret: KemSecret,
+    note: Note,
+    /// When its key opens nothing any more, at the latest.
+    gone: BootTime,
+    /// The jobs that it has opened and that had a ticket.
+    seen: Mutex<ReplaySet>,
 }
 
 impl Epoch {
-    /// Tickets and job ids.
-    pub fn books(&self) -> MutexGuard<'_, Books> {
-        // No holder of this lock leaves the books half written.
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether new jobs should be sealed to it.
+    fn is_current(&self, now: BootTime) -> bool {
+        now < self.note.ends && !lock(&self.seen).is_full()
+    }
+
+    /// Uses up the job's id and its ticket, both or neither; gives the time of the ticket's issue.
+    fn spend(
+        &self,
+        tickets: &Mutex<Tickets>,
+        order: &Order,
+        now: BootTime,
+    ) -> Result<BootTime, JobCode> {
+        let mut seen = lock(&self.seen);
+        if seen.contains(&order.job) {
+            return Err(JobCode::Replayed);
+        }
+        if seen.is_full() {
+            return Err(JobCode::StaleKey);
+        }
+        let issued = lock(tickets).take(&order.ticket, now)?;
+        seen.insert(&order.job);
+        Ok(issued)
     }
 }
 
-/// What watchers are told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// Digest of the key statement.
-    pub digest: Digest,
-    /// The epoch's number.
-    pub number: u64,
-    /// When it is over.
-    pub ends: BootTime,
+/// What an enclave has until it is closed. The epochs are boxed: moving one would leave copies of
+/// its key behind.
+struct Living {
+    /// None only if it is gone and no next one could be made.
+    current: Option<Box<Epoch>>,
+    previous: Option<Box<Epoch>>,
+    tickets: Mutex<Tickets>,
+}
+
+impl Living {
+    /// When there is something to do next; none if there is now.
+    fn next_change(&self, now: BootTime) -> Option<BootTime> {
+        let current = self.current.as_ref().filter(|e| e.is_current(now))?;
+        let ends = current.note.ends;
+        let next = self.previous.as_ref().map_or(ends, |e| e.gone.min(ends));
+        (now < next).then_some(next)
+    }
+
+    fn drop_gone(&mut self, now: BootTime) {
+        self.previous.take_if(|epoch| epoch.gone <= now);
+        self.current.take_if(|epoch| epoch.gone <= now);
+    }
+
+    fn with_key(&self, statement: &Digest, now: BootTime) -> Option<&Epoch> {
+        let mut epochs = self.current.iter().chain(&self.previous);
+        epochs
+            .find(|epoch| epoch.note.digest == *statement && now < epoch.gone)
+            .map(|epoch| &**epoch)
+    }
 }
 
 /// Why there is no epoch.
@@ -79,12 +123,21 @@ pub enum NoEpoch {
     Random(#[from] RandomError),
 }
 
-/// All epochs of one boot, one at a time.
+impl NoEpoch {
+    /// As a requester is told.
+    pub const fn code(&self) -> JobCode {
+        match self {
+            Self::Closed => JobCode::Draining,
+            Self::Random(_) => JobCode::Internal,
+        }
+    }
+}
+
+/// All epochs of one boot: the current one and, most of the time, the one before it.
 pub struct Epochs {
     identity: Identity,
     epoch_ms: u64,
-    ticket_ms: u32,
-    current: RwLock<Option<Arc<Epoch>>>,
+    living: RwLock<Option<Living>>,
     notes: watch::Sender<Note>,
 }
 
@@ -96,54 +149,53 @@ impl Epochs {
         ticket_ms: u32,
         now: BootTime,
     ) -> Result<Self, RandomError> {
-        let first = make(&identity, 0, None, now.plus(epoch_ms.into()), ticket_ms)?;
-        let notes = watch::Sender::new(note(&first));
+        let epoch_ms = epoch_ms.into();
+        let first = make(&identity, None, epoch_ms, now)?;
+        let notes = watch::Sender::new(first.note.clone());
         Ok(Self {
             identity,
-            epoch_ms: epoch_ms.into(),
-            ticket_ms,
-            current: RwLock::new(Some(Arc::new(first))),
+            epoch_ms,
+            living: RwLock::new(Some(Living {
+                current: Some(first),
+                previous: None,
+                tickets: Mutex::new(Tickets::new(ticket_ms)),
+            })),
             notes,
         })
     }
 
-    /// The epoch of this moment; begins the next one if it is due.
-    pub fn current(&self, now: BootTime) -> Result<Arc<Epoch>, NoEpoch> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        let epoch = current.as_ref().ok_or(NoEpoch::Closed)?;
-        if now < epoch.ends && !epoch.books().seen.is_full() {
-            return Ok(Arc::clone(epoch));
-        }
-        drop(current);
-        self.rotate(now)
+    /// The epoch of this moment; begins it if it is due.
+    pub fn current(&self, now: BootTime) -> Result<Note, NoEpoch> {
+        self.turn(now)?;
+        Ok(self.notes.borrow().clone())
     }
 
-    fn rotate(&self, now: BootTime) -> Result<Arc<Epoch>, NoEpoch> {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        let old = current.as_ref().ok_or(NoEpoch::Closed)?;
-        if now < old.ends && !old.books().seen.is_full() {
-            return Ok(Arc::clone(old));
-        }
-        let ends = now.plus(self.epoch_ms);
-        let number = old.number.saturating_add(1);
-        let next = make(
-            &self.identity,
-            number,
-            Some(old.digest),
-            ends,
-            self.ticket_ms,
-        )?;
-        let next = Arc::new(next);
-        *current = Some(Arc::clone(&next));
-        self.notes.send_replace(note(&next));
-        tracing::info!(epoch = number, key_statement = %next.digest, "epoch begins");
-        Ok(next)
+    /// Opens a job that is sealed to the current key or the one before, and uses up its id and its
+    /// ticket. Gives the time of the ticket's issue, too.
+    pub fn open(
+        &self,
+        sealed: &SealedJob,
+        now: BootTime,
+    ) -> Result<(OpenedJob, BootTime), JobCode> {
+        self.turn(now).map_err(|error| error.code())?;
+        // Held to the end: no key is wiped, and none outlives its time, while it is being used.
+        let living = self.read();
+        let living = living.as_ref().ok_or(JobCode::Draining)?;
+        let epoch = living
+            .with_key(&sealed.key_statement, now)
+            .ok_or(JobCode::StaleKey)?;
+        let opened = open_order(&epoch.secret, &epoch.note.digest, sealed)
+            .map_err(|_| JobCode::OrderRefused)?;
+        let issued = epoch.spend(&living.tickets, &opened.order, now)?;
+        Ok((opened, issued))
     }
 
-    /// The books of the present epoch, whether it is due to end or not; none if it was closed.
-    pub fn with_books<T>(&self, act: impl FnOnce(&mut Books) -> T) -> Option<T> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        current.as_ref().map(|epoch| act(&mut epoch.books()))
+    /// The tickets of this boot; none if it was closed.
+    pub fn with_tickets<T>(&self, act: impl FnOnce(&mut Tickets) -> T) -> Option<T> {
+        let living = self.read();
+        living
+            .as_ref()
+            .map(|living| act(&mut lock(&living.tickets)))
     }
 
     /// Told of every epoch.
@@ -151,48 +203,77 @@ impl Epochs {
         self.notes.subscribe()
     }
 
-    /// Begins each epoch on time, for as long as there are any.
+    /// Begins each epoch and wipes each key on time, for as long as there are any.
     pub async fn keep(&self) -> std::io::Result<()> {
         let alarm = Alarm::new()?;
         loop {
-            let wake = match self.current(BootTime::now()) {
-                Ok(epoch) => epoch.ends,
+            let now = BootTime::now();
+            let wake = match self.turn(now) {
+                Ok(next) => next,
                 Err(NoEpoch::Closed) => return Ok(()),
                 Err(NoEpoch::Random(error)) => {
-                    // Nothing opens jobs meanwhile: the old key is past its end.
+                    // Nothing opens jobs meanwhile.
                     tracing::error!(%error, "no key for the next epoch");
-                    BootTime::now().plus(1000)
+                    now.plus(1000)
                 }
             };
             alarm.until(wake).await?;
         }
     }
 
-    /// Drops the keys for good.
+    /// Wipes the keys, the job ids and the tickets for good.
     pub fn close(&self) {
-        self.current
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        self.write().take();
+    }
+
+    /// Does what is due; says when the next thing is.
+    fn turn(&self, now: BootTime) -> Result<BootTime, NoEpoch> {
+        let next = self.read().as_ref().map(|living| living.next_change(now));
+        match next.ok_or(NoEpoch::Closed)? {
+            Some(next) => Ok(next),
+            None => self.rotate(now),
+        }
+    }
+
+    fn rotate(&self, now: BootTime) -> Result<BootTime, NoEpoch> {
+        let mut living = self.write();
+        let living = living.as_mut().ok_or(NoEpoch::Closed)?;
+        living.drop_gone(now);
+        if let Some(next) = living.next_change(now) {
+            return Ok(next);
+        }
+        let before = self.notes.borrow().clone();
+        let epoch = make(&self.identity, Some(&before), self.epoch_ms, now)?;
+        let note = epoch.note.clone();
+        living.previous = living.current.replace(epoch);
+        tracing::info!(epoch = note.number, key_statement = %note.digest, "epoch begins");
+        let ends = note.ends;
+        self.notes.send_replace(note);
+        Ok(living.next_change(now).unwrap_or(ends))
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Option<Living>> {
+        self.living.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Option<Living>> {
+        self.living.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn note(epoch: &Epoch) -> Note {
-    Note {
-        digest: epoch.digest,
-        number: epoch.number,
-        ends: epoch.ends,
-    }
+/// No holder of these locks leaves anything half written.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn make(
     identity: &Identity,
-    number: u64,
-    prev: Option<Digest>,
-    ends: BootTime,
-    ticket_ms: u32,
-) -> Result<Epoch, RandomError> {
+    before: Option<&Note>,
+    epoch_ms: u64,
+    now: BootTime,
+) -> Result<Box<Epoch>, RandomError> {
     let secret = KemSecret::generate()?;
+    let number = before.map_or(0, |before| before.number.saturating_add(1));
     let statement = KeyStatement {
         v: VERSION,
         tee: identity.tee,
@@ -203,89 +284,23 @@ fn make(
         epoch: number,
         config: identity.config,
         release: identity.release,
-        prev,
+        prev: before.map(|before| before.digest),
     };
     let statement = statement.encode();
-    Ok(Epoch {
+    let ends = now.plus(epoch_ms);
+    Ok(Box::new(Epoch {
         secret,
-        digest: Digest::of(&statement),
-        statement,
-        number,
-        ends,
-        books: Mutex::new(Books {
-            tickets: Tickets::new(ticket_ms),
-            seen: ReplaySet::default(),
-        }),
-    })
+        note: Note {
+            digest: Digest::of(&statement),
+            statement: statement.into(),
+            number,
+            ends,
+        },
+        gone: ends.plus(epoch_ms),
+        seen: Mutex::new(ReplaySet::default()),
+    }))
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use duckblind_protocol::ids::JobId;
-    use duckblind_protocol::job_code::JobCode;
-
-    const T0: BootTime = BootTime::from_millis(5_000);
-
-    fn epochs() -> Epochs {
-        let identity = Identity {
-            tee: Tee::SevSnp,
-            instance_key: PublicKey::from_bytes([1; 32]),
-            instance: InstanceId::from_bytes([2; 32]),
-            config: Digest::of(b"config"),
-            release: Digest::of(b"release"),
-        };
-        Epochs::begin(identity, 1000, 60_000, T0).unwrap()
-    }
-
-    #[test]
-    fn statements_are_chained_and_keys_differ() {
-        let epochs = epochs();
-        let first = epochs.current(T0.plus(999)).unwrap();
-        let second = epochs.current(T0.plus(1000)).unwrap();
-        assert_ne!(first.digest, second.digest);
-        let statement = KeyStatement::decode(&second.statement).unwrap();
-        assert_eq!((statement.epoch, statement.prev), (1, Some(first.digest)));
-        assert_ne!(first.secret.public_key(), second.secret.public_key());
-        assert_eq!(epochs.watch().borrow().digest, second.digest);
-    }
-
-    #[test]
-    fn tickets_and_job_ids_end_with_their_epoch() {
-        let epochs = epochs();
-        let job = JobId::from_bytes([3; 16]);
-        let first = epochs.current(T0).unwrap();
-        let ticket = first.books().tickets.issue(T0).unwrap();
-        assert!(first.books().seen.insert(&job));
-        let later = T0.plus(1000);
-        let second = epochs.current(later).unwrap();
-        assert_eq!(
-            second.books().tickets.take(&ticket, later),
-            Err(JobCode::TicketUnknown)
-        );
-        assert!(!second.books().seen.contains(&job));
-    }
-
-    #[test]
-    fn closed_for_good() {
-        let epochs = epochs();
-        epochs.close();
-        assert!(matches!(epochs.current(T0), Err(NoEpoch::Closed)));
-        assert!(matches!(
-            epochs.current(T0.plus(9999)),
-            Err(NoEpoch::Closed)
-        ));
-    }
-
-    #[tokio::test]
-    async fn kept_on_time_without_anybody_asking() {
-        let identity = epochs().identity;
-        let epochs = Epochs::begin(identity, 30, 60_000, BootTime::now()).unwrap();
-        let mut watch = epochs.watch();
-        tokio::select! {
-            _ = epochs.keep() => {}
-            note = watch.wait_for(|note| note.number == 2) => assert!(note.is_ok()),
-        }
-    }
-}
+#[path = "epoch_tests.rs"]
+mod tests;

@@ -9,7 +9,7 @@ use duckblind_protocol::key_statement::{Challenge, combined_nonce, report_data};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::error::EnclaveError;
-use crate::supervisor::epoch::Epoch;
+use crate::supervisor::epoch::Note;
 use crate::supervisor::shared::Shared;
 
 /// Evidence in the making at a time.
@@ -60,7 +60,7 @@ impl Turns {
 /// A hardware report over the current key statement and this challenge, with all that it binds.
 pub async fn answer(
     shared: &Shared,
-    epoch: &Epoch,
+    epoch: &Note,
     request: &ChallengeRequest,
 ) -> Result<Vec<u8>, EnclaveError> {
     let nonce = combined_nonce(&request.verifier_nonce, request.requester_nonce.as_ref());
@@ -81,7 +81,7 @@ pub async fn answer(
         v: evidence::VERSION,
         tee,
         report,
-        key_statement: epoch.statement.clone(),
+        key_statement: epoch.statement.to_vec(),
         challenge,
         config: shared.config.clone(),
         release: shared.release.clone(),

@@ -1,4 +1,4 @@
-//! The job ids that an epoch has seen: none runs twice. Wiped with the epoch.
+//! The job ids that an epoch's key has opened: none runs twice. Wiped with the key.
 
 use std::hash::{BuildHasher as _, RandomState};
 

@@ -56,12 +56,11 @@ struct Held<'a> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        // One of an earlier epoch is gone with it.
-        self.shared.epochs.with_books(|books| {
+        self.shared.epochs.with_tickets(|tickets| {
             if self.keep {
-                books.tickets.keep(&self.ticket);
+                tickets.keep(&self.ticket);
             } else {
-                books.tickets.give_back(&self.ticket);
+                tickets.give_back(&self.ticket);
             }
         });
     }
@@ -161,18 +160,19 @@ fn ticket(shared: &Shared) -> Result<TicketReply, Refused> {
     if !shared.is_serving() {
         return Err(shared.refused(None, JobCode::Draining, None));
     }
-    let epoch = shared.epochs.current(now).map_err(|error| match error {
-        NoEpoch::Closed => shared.refused(None, JobCode::Draining, None),
-        NoEpoch::Random(_) => shared.refused(None, JobCode::Internal, None),
-    })?;
-    let ticket = epoch.books().tickets.issue(now);
-    let ticket = ticket.map_err(|error| match error {
-        NoTicket::Full(retry) => {
-            let retry = u32::try_from(retry).unwrap_or(u32::MAX);
-            shared.refused(None, JobCode::Busy, Some(retry))
-        }
-        NoTicket::Random(_) => shared.refused(None, JobCode::Internal, None),
-    })?;
+    let no = |error: NoEpoch| shared.refused(None, error.code(), None);
+    let epoch = shared.epochs.current(now).map_err(no)?;
+    let ticket = shared.epochs.with_tickets(|tickets| tickets.issue(now));
+    let ticket = ticket
+        .ok_or(NoEpoch::Closed)
+        .map_err(no)?
+        .map_err(|error| match error {
+            NoTicket::Full(retry) => {
+                let retry = u32::try_from(retry).unwrap_or(u32::MAX);
+                shared.refused(None, JobCode::Busy, Some(retry))
+            }
+            NoTicket::Random(_) => shared.refused(None, JobCode::Internal, None),
+        })?;
     let remaining = epoch.ends.since(now);
     Ok(TicketReply::sign(
         &shared.instance,
@@ -194,8 +194,9 @@ async fn challenge<W: AsyncWrite + Unpin>(
         let busy = shared.refused(None, JobCode::Busy, Some(ATTEST_RETRY_MS));
         return refuse(write, busy).await;
     };
-    let Ok(epoch) = shared.epochs.current(BootTime::now()) else {
-        return refuse(write, shared.refused(None, JobCode::Draining, None)).await;
+    let epoch = match shared.epochs.current(BootTime::now()) {
+        Ok(epoch) => epoch,
+        Err(error) => return refuse(write, shared.refused(None, error.code(), None)).await,
     };
     match evidence::answer(shared, &epoch, &request).await {
         Ok(evidence) => {
@@ -222,9 +223,11 @@ where
 {
     let mut notes = shared.epochs.watch();
     loop {
-        let note = *notes.borrow_and_update();
-        let remaining = note.ends.since(BootTime::now());
-        let message = EpochNote::new(note.digest, note.number, remaining);
+        let message = {
+            let note = notes.borrow_and_update();
+            let remaining = note.ends.since(BootTime::now());
+            EpochNote::new(note.digest, note.number, remaining)
+        };
         write_frame(write, Kind::Epoch, &message.encode()).await?;
         tokio::select! {
             changed = notes.changed() => if changed.is_err() {

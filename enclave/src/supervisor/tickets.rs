@@ -13,7 +13,7 @@ pub const MAX_TICKETS: usize = 8192;
 /// which there are fewer.
 const MAX_KEPT: usize = MAX_TICKETS / 2;
 
-/// The outstanding tickets of one epoch.
+/// The outstanding tickets of one boot.
 pub struct Tickets {
     life_ms: u64,
     issued: HashMap<Ticket, BootTime>,

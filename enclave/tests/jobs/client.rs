@@ -93,7 +93,7 @@ pub(crate) fn attest(enclave: &Enclave) -> Known {
     let request = ChallengeRequest {
         v: 1,
         verifier_nonce: Nonce::random().unwrap(),
-        requester_nonce: None,
+        requester_nonce: Some(Nonce::random().unwrap()),
         audience: Digest::of(b"audience"),
     };
     link.send(Kind::Challenge, &request.encode());

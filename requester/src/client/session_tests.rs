@@ -455,18 +455,25 @@ async fn a_host_that_is_busy_changes_only_the_pause() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_appraised_key_is_used_into_the_next_epoch() {
+    // The verifier of this stage does not answer: an appraisal would fail.
+    let mut play = Play::honest();
+    play.statement = Digest::of(b"next epoch");
+    let (rows, finished) = outcome(play).await.unwrap();
+    assert_eq!((rows, finished.receipt.outcome), (300, Outcome::Ok));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_changed_key_leads_back_to_the_verifier() {
-    // Another epoch, another instance, a stale job: each asks for a new appraisal, and the
-    // verifier of this stage does not answer.
-    let mut epoch = Play::honest();
-    epoch.statement = Digest::of(b"next epoch");
+    // Another instance, a stale job: each asks for a new appraisal, and the verifier of this stage
+    // does not answer.
     let mut instance = Play::honest();
     instance.instance = signing_key(77);
     let stale = Play {
         refuse: Some((JobCode::StaleKey, true)),
         ..Play::honest()
     };
-    for play in [epoch, instance, stale] {
+    for play in [instance, stale] {
         let error = refused(play).await;
         assert_eq!(
             (error.code(), error.exit()),
