@@ -10,13 +10,15 @@ use crate::client::Patience;
 /// The waits of one request.
 pub(crate) struct Backoff<'a> {
     patience: &'a Patience,
+    attempts: u32,
     failures: u32,
 }
 
 impl<'a> Backoff<'a> {
-    pub(crate) const fn new(patience: &'a Patience) -> Self {
+    pub(crate) const fn new(patience: &'a Patience, attempts: u32) -> Self {
         Self {
             patience,
+            attempts,
             failures: 0,
         }
     }
@@ -25,7 +27,7 @@ impl<'a> Backoff<'a> {
     /// not asked before it, and not waited for if that is too long.
     pub(crate) fn failed(&mut self, retry_after: Option<u64>) -> Option<Duration> {
         self.failures = self.failures.saturating_add(1);
-        if self.failures >= self.patience.attempts {
+        if self.failures >= self.attempts {
             return None;
         }
         let told = Duration::from_secs(retry_after.unwrap_or(0));
@@ -49,9 +51,8 @@ fn share(all: Duration, random: u16) -> Duration {
 mod tests {
     use super::*;
 
-    fn patience(attempts: u32) -> Patience {
+    fn patience() -> Patience {
         Patience {
-            attempts,
             first_wait: Duration::from_secs(1),
             longest_wait: Duration::from_secs(8),
             ..Patience::default()
@@ -60,8 +61,8 @@ mod tests {
 
     #[test]
     fn gives_up_and_stays_within_the_doubling_bound() {
-        let patience = patience(8);
-        let mut backoff = Backoff::new(&patience);
+        let patience = patience();
+        let mut backoff = Backoff::new(&patience, 8);
         for bound in [1, 2, 4, 8, 8, 8, 8] {
             let wait = backoff.failed(None).expect("one more attempt");
             assert!(wait <= Duration::from_secs(bound), "{wait:?}");
@@ -74,9 +75,9 @@ mod tests {
         let all = Duration::from_secs(8);
         assert_eq!(share(all, 0), Duration::ZERO);
         assert_eq!(share(all, u16::MAX), all);
-        let patience = patience(2);
+        let patience = patience();
         let waits: Vec<_> = (0..64)
-            .map(|_| Backoff::new(&patience).failed(None).expect("a wait"))
+            .map(|_| Backoff::new(&patience, 2).failed(None).expect("a wait"))
             .collect();
         let half = Duration::from_millis(500);
         assert!(waits.iter().any(|w| *w < half) && waits.iter().any(|w| *w > half));
@@ -84,9 +85,9 @@ mod tests {
 
     #[test]
     fn a_service_that_names_a_time_is_not_asked_before() {
-        let patience = patience(4);
-        let wait = Backoff::new(&patience).failed(Some(5)).expect("a wait");
+        let patience = patience();
+        let wait = Backoff::new(&patience, 2).failed(Some(5)).expect("a wait");
         assert!((5..=6).contains(&wait.as_secs()), "{wait:?}");
-        assert_eq!(Backoff::new(&patience).failed(Some(9)), None);
+        assert_eq!(Backoff::new(&patience, 2).failed(Some(9)), None);
     }
 }

@@ -27,7 +27,7 @@ pub struct Patience {
     pub answer: Duration,
     /// For everything, with all attempts and the waits between them.
     pub total: Duration,
-    /// Requests for one thing.
+    /// Requests for one thing that is needed. While an older one is still valid, it is one.
     pub attempts: u32,
     /// Bound of the wait after the first failure; doubles from there.
     pub first_wait: Duration,
@@ -54,6 +54,8 @@ pub(crate) struct Wanted {
     pub(crate) what: &'static str,
     pub(crate) cap: usize,
     pub(crate) chain_headers: &'static [&'static str],
+    /// Requests, at most.
+    pub(crate) attempts: u32,
 }
 
 /// A client of the configured services.
@@ -117,7 +119,7 @@ impl Client {
     pub(crate) async fn get(&self, wanted: &Wanted) -> Result<Answer, CollateralError> {
         let service = self.service(&wanted.url)?.to_string();
         let deadline = Instant::now() + self.patience.total;
-        let mut backoff = Backoff::new(&self.patience);
+        let mut backoff = Backoff::new(&self.patience, wanted.attempts);
         loop {
             let tried = timeout_at(deadline, self.once(wanted, &service)).await;
             let Failure { error, again } = match tried {

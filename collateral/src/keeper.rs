@@ -89,7 +89,7 @@ impl Keeper {
         } else if kept.is_some() {
             self.look_for_newer(item, now).await
         } else {
-            self.look(item, now).await
+            self.look(item, self.config.patience.attempts, now).await
         };
         let error = match looked {
             Ok(found) => return Ok(found),
@@ -122,7 +122,7 @@ impl Keeper {
         found.holds(now).then_some((found, answer))
     }
 
-    /// As [`Self::look`], with a pause after each failure.
+    /// As [`Self::look`], for who can do without: one attempt, and a pause after it if it failed.
     async fn look_for_newer<I: Item>(
         &self,
         item: &I,
@@ -134,7 +134,7 @@ impl Keeper {
         if let Some((_, error)) = self.failures().get(&key) {
             return Err(error.clone());
         }
-        let looked = self.look(item, now).await;
+        let looked = self.look(item, 1, now).await;
         if let Err(error) = &looked {
             tracing::warn!(what = I::WHAT, %error, "nothing newer can be had; the kept one is used");
             self.failures().insert(key, (now, error.clone()));
@@ -146,10 +146,11 @@ impl Keeper {
     async fn look<I: Item>(
         &self,
         item: &I,
+        attempts: u32,
         now: UnixTime,
     ) -> Result<Found<I::Value>, CollateralError> {
         // On the heap: most callers never come here, and all would carry it around.
-        let fetch = Box::pin(self.fetch(item, now));
+        let fetch = Box::pin(self.fetch(item, attempts, now));
         let answer = self.flights.join(item.key(), fetch).await?;
         let value = self.accept(item, &answer)?;
         Ok(Found::new::<I>(value, Freshness::Fetched, now))
@@ -158,6 +159,7 @@ impl Keeper {
     async fn fetch<I: Item>(
         &self,
         item: &I,
+        attempts: u32,
         now: UnixTime,
     ) -> Result<Arc<Answer>, CollateralError> {
         // Somebody may have finished between our look at the disk and now.
@@ -171,6 +173,7 @@ impl Keeper {
             what: I::WHAT,
             cap: I::CAP,
             chain_headers: I::CHAIN_HEADERS,
+            attempts,
         };
         let answer = self.client.get(&wanted).await?;
         let value = self.accept(item, &answer)?;

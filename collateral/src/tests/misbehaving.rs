@@ -24,6 +24,7 @@ async fn get(server: &Server, config: &Config) -> Result<Answer, CollateralError
         what: "it",
         cap: 10,
         chain_headers: &["Chain"],
+        attempts: config.patience.attempts,
     };
     Client::new(config).unwrap().get(&wanted).await
 }
@@ -136,6 +137,7 @@ async fn nobody_there() {
         what: "it",
         cap: 10,
         chain_headers: &[],
+        attempts: 1,
     };
     let error = Client::new(&config)
         .unwrap()
