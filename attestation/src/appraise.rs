@@ -65,7 +65,8 @@ pub struct Expected {
     #[n(3)]
     #[cbor(with = "minicbor::bytes")]
     pub earlier_report_id: Option<[u8; 32]>,
-    /// Epoch of earlier evidence of the same instance, if there was any: it must not go back.
+    /// Epoch of earlier evidence of the same instance, if there was any: it must not go back by
+    /// more than the one whose key still opens jobs.
     #[n(4)]
     pub earlier_epoch: Option<u64>,
 }

@@ -150,7 +150,7 @@ pub struct Timeouts {
     /// Without progress of the result stream, the job is killed.
     #[n(3)]
     pub progress_ms: u32,
-    /// Life of a KEM key.
+    /// Length of an epoch. Its KEM key opens jobs for twice as long.
     #[n(4)]
     pub epoch_ms: u32,
     /// From SIGTERM to the end.

@@ -4,10 +4,12 @@ use std::path::Path;
 
 use duckblind_attestation::evidence::{Endorsements, TdxCollateral};
 use duckblind_attestation::snp::certificate::Certificate;
-use duckblind_attestation::snp::report::SigningKey;
+use duckblind_attestation::snp::report::{ParsedReport, SigningKey};
 use duckblind_attestation::snp::vek::VekClaims;
 use duckblind_attestation::snp::{Generation, Report, Tcb};
+use duckblind_attestation::tdx::Quote;
 use duckblind_protocol::ids::{Digest, UnixTime};
+use duckblind_protocol::key_statement::Tee;
 use tokio::join;
 
 use crate::amd::{Chain, ChainItem, CrlItem, Line, VcekItem};
@@ -31,6 +33,30 @@ impl Collateral {
         Ok(Self {
             keeper: Keeper::new(config, cache_dir)?,
         })
+    }
+
+    /// What the appraisal of a report needs that is `report`, as the hardware gave it; nothing more
+    /// than what was carried if it does not parse.
+    pub async fn for_report(
+        &self,
+        tee: Tee,
+        report: &[u8],
+        carried: &Endorsements,
+        now: UnixTime,
+    ) -> Result<Gathered, CollateralError> {
+        match tee {
+            Tee::SevSnp => match ParsedReport::parse(report) {
+                Ok(parsed) => self.for_snp(&parsed.report, carried, now).await,
+                Err(_) => Ok(Gathered::as_carried(carried)),
+            },
+            Tee::Tdx => {
+                let quote = Quote::parse(report).ok();
+                match quote.and_then(|quote| TdxPlatform::of_pck(quote.pck_chain).ok()) {
+                    Some(platform) => self.for_tdx(&platform, carried, now).await,
+                    None => Ok(Gathered::as_carried(carried)),
+                }
+            }
+        }
     }
 
     /// What the appraisal of an SNP report needs: what `carried` has, the newest revocation list,

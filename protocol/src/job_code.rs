@@ -46,7 +46,7 @@ job_codes! {
     /// All places are taken.
     Busy = 1, "DB-JOB-001", Busy, "the enclave is busy", Some("try again after the time given, or with --wait");
     /// Sealed to the key of an epoch that has ended.
-    StaleKey = 2, "DB-JOB-002", Stale, "the job is sealed to a key that is no longer current", Some("appraise the enclave again; `duckblind run` does so once by itself");
+    StaleKey = 2, "DB-JOB-002", Stale, "the job is sealed to a key that has ended", Some("appraise the enclave again; `duckblind run` does so once by itself");
     /// No such ticket, or used already.
     TicketUnknown = 3, "DB-JOB-003", Rejected, "the ticket is unknown or was used", Some("a ticket serves one job; run the command again");
     /// Older than the ticket's lifetime.

@@ -33,13 +33,18 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("duckblind-host", &["duckblind-protocol"]),
     (
         "duckblind-verifier",
-        &["duckblind-protocol", "duckblind-attestation"],
+        &[
+            "duckblind-protocol",
+            "duckblind-attestation",
+            "duckblind-collateral",
+        ],
     ),
     (
         "duckblind",
         &[
             "duckblind-protocol",
             "duckblind-attestation",
+            "duckblind-collateral",
             "duckblind-lake",
         ],
     ),

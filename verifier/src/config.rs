@@ -11,6 +11,7 @@ use duckblind_protocol::ids::{NodeId, PublicKey};
 use serde::Deserialize;
 
 use crate::ear_key::{self, EarKey};
+use crate::endorser::{self, Endorser};
 use crate::error::VerifierError;
 use crate::files;
 use crate::net::connection::ConnectionLimits;
@@ -37,6 +38,7 @@ struct File {
     #[serde(default = "node_silence_ms")]
     node_silence_ms: u64,
     tls: Option<TlsFiles>,
+    collateral: Option<endorser::Section>,
     #[serde(default)]
     enrol: EnrolSection,
     #[serde(default)]
@@ -158,6 +160,8 @@ pub struct Config {
     pub ear_lifetime: Duration,
     /// A node silent for longer is not listed.
     pub node_silence: Duration,
+    /// Looks up the vendors' documents; without it, evidence must carry all of them.
+    pub endorser: Option<Endorser>,
     /// Who may enrol.
     pub enrolment: Enrolment,
     /// Requests of one peer.
@@ -239,6 +243,10 @@ impl Config {
                 .collect::<Result<_, _>>()?,
             ear_lifetime: Duration::from_millis(file.ear_lifetime_ms),
             node_silence: Duration::from_millis(file.node_silence_ms),
+            endorser: file
+                .collateral
+                .map(|section| Endorser::new(&section, base))
+                .transpose()?,
             enrolment,
             rate: Rate {
                 per_second: limits.requests_per_second,

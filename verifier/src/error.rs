@@ -102,6 +102,9 @@ pub enum VerifierError {
     /// The state file cannot be used.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
+    /// The vendors' documents cannot be looked up.
+    #[error(transparent)]
+    Collateral(#[from] duckblind_collateral::CollateralError),
     /// The system gave no randomness.
     #[error(transparent)]
     Random(#[from] duckblind_protocol::ids::RandomError),
@@ -143,6 +146,7 @@ impl Coded for VerifierError {
             Self::Tls(_) => "DB-VER-011",
             Self::Listen { .. } => "DB-VER-012",
             Self::Store(error) => error.code(),
+            Self::Collateral(error) => error.code(),
             Self::Random(error) => error.code(),
             Self::LogFilter(_) => "DB-VER-016",
             Self::Runtime(_) => "DB-VER-017",
@@ -154,6 +158,7 @@ impl Coded for VerifierError {
     fn exit(&self) -> Exit {
         match self {
             Self::Store(error) => error.exit(),
+            Self::Collateral(error) => error.exit(),
             Self::Random(_) | Self::Runtime(_) => Exit::Internal,
             _ => Exit::Usage,
         }
@@ -165,6 +170,7 @@ impl Coded for VerifierError {
             Self::Owner { user, .. } => Some(format!("user {user}")),
             Self::TooLarge { cap, .. } => Some(format!("at most {cap} bytes")),
             Self::Key { kind, .. } => Some(format!("one line, {kind}")),
+            Self::Collateral(error) => error.expected(),
             Self::PlainHttp(_) => Some("a loopback address, or a [tls] section".into()),
             Self::OpenEnrolment(_) => {
                 Some("an operator token file or a list of allowed node ids".into())
@@ -178,6 +184,7 @@ impl Coded for VerifierError {
             Self::Permissions { mode, .. } => Some(format!("mode {mode:04o}")),
             Self::Owner { owner, .. } => Some(format!("user {owner}")),
             Self::Config { detail, .. } => Some(detail.clone()),
+            Self::Collateral(error) => error.got(),
             Self::PlainHttp(address) | Self::OpenEnrolment(address) => Some(address.to_string()),
             _ => None,
         }
@@ -206,6 +213,7 @@ impl Coded for VerifierError {
             Self::Listen { .. } => "another process may hold the address".into(),
             Self::LogFilter(_) => "such as `info` or `duckblind_verifier=debug`".into(),
             Self::Store(error) => return error.hint(),
+            Self::Collateral(error) => return error.hint(),
             Self::TooLarge { .. } | Self::Random(_) | Self::Runtime(_) => return None,
         })
     }

@@ -16,6 +16,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod ear_key;
+pub mod endorser;
 pub mod error;
 pub mod files;
 pub mod logging;

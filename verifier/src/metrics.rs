@@ -17,6 +17,8 @@ pub enum Counter {
     EarsIssued,
     /// Nonces refused, by kind.
     NoncesRejected,
+    /// Vendors' documents by where they came from, or by why they did not.
+    Collateral,
     /// Requests by route and status.
     Requests,
     /// Requests turned away, by cause.
@@ -37,6 +39,10 @@ impl Counter {
             Self::NoncesRejected => (
                 "duckblind_verifier_nonce_rejected_total",
                 "Challenges and server nonces that were unknown, used up or expired.",
+            ),
+            Self::Collateral => (
+                "duckblind_verifier_collateral_total",
+                "Vendors' documents looked up, by source or by error code.",
             ),
             Self::Requests => (
                 "duckblind_verifier_http_requests_total",

@@ -11,6 +11,7 @@ use crate::appraisal::Judge;
 use crate::clock::Clock;
 use crate::config::{Config, Enrolment};
 use crate::ear_key;
+use crate::endorser::Endorser;
 use crate::error::VerifierError;
 use crate::metrics::Metrics;
 use crate::net::rate::RateLimit;
@@ -24,6 +25,8 @@ pub struct State {
     pub clock: Clock,
     /// What appraises and signs.
     pub judge: Judge,
+    /// What looks up the vendors' documents.
+    pub endorser: Option<Endorser>,
     /// The public keys of signed results.
     pub key_set: Value,
     /// Who may enrol.
@@ -48,6 +51,7 @@ impl State {
             store,
             clock,
             judge: Judge::new(config.ear_key, config.policies, config.ear_lifetime),
+            endorser: config.endorser,
             key_set,
             enrolment: config.enrolment,
             node_silence: config.node_silence,

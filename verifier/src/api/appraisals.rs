@@ -77,12 +77,21 @@ pub(super) async fn judge(
         None => None,
     };
     let floors = state.store.floors().await?;
+    let endorsements = match &state.endorser {
+        Some(endorser) => {
+            let of_a_node = node.is_some();
+            endorser
+                .look_up(&evidence, of_a_node, now, &state.metrics)
+                .await
+        }
+        None => Endorsements::default(),
+    };
     let shared = Arc::clone(state);
     let started = clock::monotonic();
     let (judged, evidence, floors) = tokio::task::spawn_blocking(move || {
         let judged = shared.judge.judge(Question {
             evidence: &evidence,
-            endorsements: Endorsements::default(),
+            endorsements,
             floors: &floors,
             nonces,
             node,
