@@ -33,3 +33,5 @@ pub mod simulator;
 
 #[cfg(all(test, feature = "simulator"))]
 mod testing;
+#[cfg(test)]
+mod vectors;

@@ -1,174 +1,44 @@
-//! A simulated SEV-SNP platform: real report bytes, real signatures, a root of its own that is made
-//! once per machine. It protects nothing. Behind the cargo feature `simulator`.
+//! Simulated platforms: real bytes, real signatures, roots of their own that are made once per
+//! directory. They protect nothing. Behind the cargo feature `simulator`.
 //!
-//! What it measures is the running program itself: nobody tells it what to say.
+//! What they measure is the running program itself: nobody tells them what to say.
 
-mod certificates;
+mod disk;
 mod error;
-mod files;
+mod revocation;
+mod snp;
+mod x509;
 
 use std::fs::File;
 use std::path::Path;
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::EcdsaKeyPair;
-use duckblind_protocol::ids::{Digest, random_bytes};
-use duckblind_protocol::key_statement::Tee;
-
-pub(crate) use certificates::Chip;
-pub use certificates::MARKER;
-#[cfg(test)]
-pub(crate) use certificates::{Authority, chip_extensions};
 pub use error::SimulatorError;
-pub use files::{create, root_digest};
-
-use crate::attester::{AttestError, Attester, RawEvidence};
-use crate::evidence::Endorsements;
-use crate::measurement::Measurement;
-use crate::snp::report::{ECDSA_P384_SHA384, Firmware, GuestPolicy, Report, write};
-use crate::snp::{Generation, Tcb};
-
-/// The simulated chip's generation.
-pub(crate) const GENERATION: Generation = Generation::Genoa;
-/// Firmware of the simulated chip.
-pub(crate) const TCB: Tcb = Tcb {
-    fmc: None,
-    bootloader: 10,
-    tee: 0,
-    snp: 23,
-    microcode: 84,
-};
-/// SMT allowed, and the bit that is always set.
-const GUEST_POLICY: GuestPolicy = GuestPolicy(0x3_0000);
-/// SMT on, ECC on, memory aliases checked.
-const PLATFORM_INFO: u64 = 0x25;
-/// Family, model and stepping of a Genoa part.
-const CPUID: [u8; 3] = [0x19, 0x11, 0x01];
-
-/// The platform as a guest sees it.
-pub struct SimulatedSnp {
-    endorsements: Endorsements,
-    key: EcdsaKeyPair,
-    chip: Chip,
-    measurement: Measurement,
-    report_id: [u8; 32],
-}
-
-impl SimulatedSnp {
-    /// The platform that [`create`] made in `dir`. Measures the running program.
-    pub fn open(dir: &Path) -> Result<Self, SimulatorError> {
-        let platform = files::load(dir)?;
-        let path = Path::new("/proc/self/exe");
-        let measurement = File::open(path)
-            .and_then(Measurement::of_binary)
-            .map_err(|e| SimulatorError::io(path, e))?;
-        Self::boot(platform, measurement)
-    }
-
-    fn boot(platform: files::Platform, measurement: Measurement) -> Result<Self, SimulatorError> {
-        let mut report_id = [0; 32];
-        random_bytes(&mut report_id)?;
-        Ok(Self {
-            endorsements: platform.endorsements,
-            key: platform.key,
-            chip: platform.chip,
-            measurement,
-            report_id,
-        })
-    }
-
-    /// A platform that is nowhere on disk.
-    #[cfg(test)]
-    pub(crate) fn made_by(
-        authority: &Authority,
-        chip: Chip,
-        extensions: Vec<x509_cert::ext::Extension>,
-        measurement: Measurement,
-    ) -> Result<Self, SimulatorError> {
-        let platform = files::in_memory(authority, chip, extensions)?;
-        Self::boot(platform, measurement)
-    }
-
-    /// The report that an honest platform would give.
-    pub(crate) fn report(&self, report_data: &[u8; 64]) -> Report {
-        let tcb = self.chip.tcb.encode();
-        let firmware = Firmware {
-            build: 1,
-            minor: 55,
-            major: 1,
-        };
-        Report {
-            version: 3,
-            guest_svn: 0,
-            policy: GUEST_POLICY,
-            family_id: [0; 16],
-            image_id: [0; 16],
-            vmpl: 0,
-            sig_algo: ECDSA_P384_SHA384,
-            current_tcb: tcb,
-            platform_info: PLATFORM_INFO,
-            key_info: 0,
-            report_data: *report_data,
-            measurement: self.measurement,
-            host_data: [0; 32],
-            id_key_digest: [0; 48],
-            author_key_digest: [0; 48],
-            report_id: self.report_id,
-            report_id_ma: [0xff; 32],
-            reported_tcb: tcb,
-            cpuid: CPUID,
-            chip_id: self.chip.id,
-            committed_tcb: tcb,
-            current: firmware,
-            committed: firmware,
-            launch_tcb: tcb,
-            launch_mitigations: 0,
-            current_mitigations: 0,
-        }
-    }
-
-    /// Signs `signed` as it is, whatever it says.
-    pub(crate) fn sign(&self, mut signed: Vec<u8>) -> Result<RawEvidence, AttestError> {
-        let signature = self
-            .key
-            .sign(&SystemRandom::new(), &signed)
-            .map_err(|_| duckblind_protocol::ids::RandomError)?;
-        write::append_signature(&mut signed, signature.as_ref());
-        Ok(RawEvidence {
-            report: signed,
-            endorsements: self.endorsements.clone(),
-        })
-    }
-
-    /// SHA-256 of its root certificate.
-    pub fn root(&self) -> Digest {
-        Digest::of(self.endorsements.ark.as_deref().unwrap_or_default())
-    }
-
-    /// What it measured.
-    pub const fn measurement(&self) -> Measurement {
-        self.measurement
-    }
-}
-
-impl Attester for SimulatedSnp {
-    fn tee(&self) -> Tee {
-        Tee::SevSnp
-    }
-
-    fn attest(&self, report_data: &[u8; 64]) -> Result<RawEvidence, AttestError> {
-        self.sign(self.report(report_data).encode())
-    }
-}
-
-impl std::fmt::Debug for SimulatedSnp {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SimulatedSnp")
-            .field("root", &self.root())
-            .field("measurement", &self.measurement)
-            .finish_non_exhaustive()
-    }
-}
-
+pub use snp::SimulatedSnp;
 #[cfg(test)]
-mod tests;
+pub(crate) use snp::{Authority, Chip, GENERATION, TCB, chip_extensions};
+pub use x509::MARKER;
+
+use duckblind_protocol::ids::Digest;
+
+use crate::measurement::Measurement;
+
+/// Makes a platform in `dir` unless there is one, and returns its root's digest. Several processes
+/// may do so at once: one makes it, the others wait.
+pub fn create(dir: &Path) -> Result<Digest, SimulatorError> {
+    let _lock = disk::lock(dir)?;
+    snp::create(dir)?;
+    root_digest(dir)
+}
+
+/// SHA-256 of the root certificate in `dir`: what a development policy pins.
+pub fn root_digest(dir: &Path) -> Result<Digest, SimulatorError> {
+    snp::root(dir)
+}
+
+/// SHA-384 of the running program.
+fn measure_self() -> Result<Measurement, SimulatorError> {
+    let path = Path::new("/proc/self/exe");
+    File::open(path)
+        .and_then(Measurement::of_binary)
+        .map_err(|e| SimulatorError::io(path, e))
+}

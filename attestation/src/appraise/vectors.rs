@@ -1,9 +1,7 @@
-//! Reports of real machines. Where the files are is in `DUCKBLIND_VECTORS`; without them the tests
-//! say so and check nothing.
+//! Reports of real machines.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use duckblind_protocol::ids::{Digest, Nonce, UnixTime};
@@ -46,26 +44,7 @@ const NOT_CRYPTO: &[&str] = &[
 ];
 
 fn folder() -> Option<PathBuf> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
-    let usual = || {
-        workspace
-            .parent()
-            .map(|above| above.join("shared").join("vectors"))
-    };
-    let folder = std::env::var_os("DUCKBLIND_VECTORS")
-        .map(PathBuf::from)
-        .or_else(usual)?;
-    let folder = folder.join("snp").join("normalized");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    // Past the test harness's capture: a skipped test must not look like a passed one.
-    let text = format!(
-        "SKIPPED: no test vectors in {}; set DUCKBLIND_VECTORS\n",
-        folder.display()
-    );
-    std::io::stderr().write_all(text.as_bytes()).unwrap();
-    None
+    crate::vectors::folder("snp").map(|folder| folder.join("normalized"))
 }
 
 fn vectors(folder: &Path) -> Vec<Vector> {

@@ -17,6 +17,10 @@ const ASK: [u8; 16] = [
 const ARK: [u8; 16] = [
     0xc0, 0xb4, 0x06, 0xa4, 0xa8, 0x03, 0x49, 0x52, 0x97, 0x43, 0x3f, 0xb6, 0x01, 0x4c, 0xd0, 0xae,
 ];
+/// The root's revocation list, which newer hosts add.
+const CRL: [u8; 16] = [
+    0x92, 0xf8, 0x1b, 0xc3, 0x58, 0x11, 0x4d, 0x3d, 0x97, 0xff, 0xd1, 0x9f, 0x88, 0xdc, 0x67, 0xea,
+];
 /// Entries that a table may have; hosts send a handful.
 const MAX_ENTRIES: usize = 32;
 
@@ -48,6 +52,7 @@ pub fn read(table: &[u8], signed_by: SigningKey) -> Result<Endorsements, BadTabl
             one if one == vek => &mut found.vek,
             ASK => &mut found.ask,
             ARK => &mut found.ark,
+            CRL => &mut found.crl,
             _ => continue,
         };
         let start = usize::try_from(u32::from_le_bytes(*offset)).map_err(|_| BadTable)?;
@@ -90,6 +95,7 @@ pub(crate) mod tests {
         table(&[
             (ARK, b"ark"),
             (ASK, b"ask"),
+            (CRL, b"crl"),
             ([9; 16], b"other"),
             (VCEK, b"vcek"),
             (VLEK, b"vlek"),
@@ -103,8 +109,12 @@ pub(crate) mod tests {
         assert_eq!(by(SigningKey::Vlek), Ok(Some(b"vlek".to_vec())));
         let found = read(&chain(), SigningKey::Vcek);
         assert_eq!(
-            found.map(|found| (found.ask, found.ark)),
-            Ok((Some(b"ask".to_vec()), Some(b"ark".to_vec())))
+            found.map(|found| (found.ask, found.ark, found.crl)),
+            Ok((
+                Some(b"ask".to_vec()),
+                Some(b"ark".to_vec()),
+                Some(b"crl".to_vec())
+            ))
         );
     }
 

@@ -6,9 +6,16 @@ use std::os::unix::fs::PermissionsExt;
 
 use duckblind_protocol::coded::Coded;
 
+use aws_lc_rs::signature::{RSA_PSS_2048_8192_SHA384, UnparsedPublicKey};
+use der::{Decode, Encode};
+use x509_cert::crl::CertificateList;
+use x509_cert::ext::pkix::CrlNumber;
+use x509_cert::serial_number::SerialNumber;
+
 use super::*;
+use crate::simulator::{create, root_digest};
 use crate::snp::report::{ParsedReport, REPORT_LEN};
-use crate::testing::platform_dir;
+use crate::testing::{platform, platform_dir, stranger};
 
 fn copy() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -23,7 +30,7 @@ fn copy() -> tempfile::TempDir {
 fn files_are_private_and_made_once() {
     let before = root_digest(platform_dir()).unwrap();
     assert_eq!(create(platform_dir()).unwrap(), before);
-    for name in ["ark.der", "ask.der", "vcek.der", "vcek.key"] {
+    for name in ["ark.der", "ask.der", "crl.der", "vcek.der", "vcek.key"] {
         let mode = fs::metadata(platform_dir().join(name))
             .unwrap()
             .permissions();
@@ -103,4 +110,68 @@ fn damaged_files() {
             );
         }
     }
+}
+
+/// Reads a list with another parser and checks the root's signature over its own bytes.
+fn verified(crl: &[u8], ark: &[u8]) -> CertificateList {
+    let list = CertificateList::<x509_cert::certificate::Rfc5280>::from_der(crl).unwrap();
+    let ark = x509_cert::Certificate::from_der(ark).unwrap();
+    let key = ark.tbs_certificate().subject_public_key_info();
+    UnparsedPublicKey::new(
+        &RSA_PSS_2048_8192_SHA384,
+        key.subject_public_key.raw_bytes(),
+    )
+    .verify(
+        &list.tbs_cert_list.to_der().unwrap(),
+        list.signature.raw_bytes(),
+    )
+    .unwrap();
+    assert_eq!(
+        &list.tbs_cert_list.signature,
+        ark.tbs_certificate().signature()
+    );
+    list
+}
+
+#[test]
+fn the_platform_has_an_empty_revocation_list() {
+    let endorsements = platform().attest(&[0; 64]).unwrap().endorsements;
+    let ark = endorsements.ark.unwrap();
+    let list = verified(&endorsements.crl.unwrap(), &ark).tbs_cert_list;
+    let ark = x509_cert::Certificate::from_der(&ark).unwrap();
+    assert_eq!(&list.issuer, ark.tbs_certificate().subject());
+    assert!(list.revoked_certificates.is_none());
+    assert_eq!(number(&list), Some(1));
+    let until = list.next_update.unwrap().to_unix_duration();
+    assert!(
+        until
+            > ark
+                .tbs_certificate()
+                .validity()
+                .not_before
+                .to_unix_duration()
+    );
+}
+
+fn number(list: &x509_cert::crl::TbsCertList) -> Option<u8> {
+    let extensions = list.crl_extensions.as_ref()?;
+    let number = CrlNumber::from_der(extensions.first()?.extn_value.as_bytes()).unwrap();
+    number.0.as_bytes().first().copied()
+}
+
+#[test]
+fn revocation_lists_say_what_they_are_told() {
+    let mut list = Authority::first_list().unwrap();
+    let serial = SerialNumber::new(&[0x17; 16]).unwrap();
+    list.revoked = vec![serial.clone()];
+    list.number = Some(7);
+    let read = verified(&stranger().crl(&list).unwrap(), &stranger().ark_der).tbs_cert_list;
+    assert_eq!(number(&read), Some(7));
+    let revoked = read.revoked_certificates.unwrap();
+    assert_eq!(revoked[0].serial_number, serial);
+
+    list.number = None;
+    list.next_update = None;
+    let read = verified(&stranger().crl(&list).unwrap(), &stranger().ark_der).tbs_cert_list;
+    assert!(read.crl_extensions.is_none() && read.next_update.is_none());
 }
