@@ -26,7 +26,10 @@ const ARROWS: [(&str, &[&str]); 9] = [
             "duckblind-engine",
         ],
     ),
-    ("duckblind-host", &["duckblind-protocol"]),
+    (
+        "duckblind-host",
+        &["duckblind-protocol", "duckblind-attestation"],
+    ),
     (
         "duckblind-verifier",
         &["duckblind-protocol", "duckblind-attestation"],
@@ -68,7 +71,7 @@ const NEVER: [(&str, &[&str]); 4] = [
         "duckblind-lake",
         &["duckdb", "libduckdb-sys", "quinn", "reqwest"],
     ),
-    // The host is blind: nothing that reads tables, nothing that appraises.
+    // The host is blind: nothing that reads tables. It may appraise its own enclave, for its operator.
     (
         "duckblind-host",
         &["duckdb", "libduckdb-sys", "parquet", "arrow"],
