@@ -16,13 +16,15 @@ pub use crate::simulator;
 
 use crate::evidence::Endorsements;
 
-/// A report, and the certificates that the platform gave with it.
+/// A report, and what the platform gave with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawEvidence {
     /// As the hardware gave it.
     pub report: Vec<u8>,
     /// As far as the platform has them.
     pub endorsements: Endorsements,
+    /// What firmware and kernel measured, for platforms that keep such a log (CCEL).
+    pub event_log: Option<Vec<u8>>,
 }
 
 /// A platform that signs 64 bytes of ours together with what it knows of the guest.
@@ -79,6 +81,18 @@ pub enum AttestError {
     /// Others kept changing the question between asking and reading.
     #[error("the report interface was disturbed {0} times")]
     Disturbed(u32),
+    /// No quote of a TDX guest.
+    #[error("the platform's answer is no quote of a TDX guest")]
+    NotAQuote {
+        /// What it is, as far as one can tell.
+        got: String,
+    },
+    /// The guest is not the most privileged one of its virtual machine.
+    #[error("reports can only be had for less privileged parts of this guest")]
+    Privilege {
+        /// The most privileged level that it may ask for.
+        floor: String,
+    },
     /// The certificates that came with the report do not parse.
     #[error("the platform's certificate table is malformed")]
     CertificateTable,
@@ -114,13 +128,17 @@ impl Coded for AttestError {
             Self::OtherData => "DB-ATT-037",
             Self::Disturbed(_) => "DB-ATT-038",
             Self::CertificateTable => "DB-ATT-039",
+            Self::NotAQuote { .. } => "DB-ATT-058",
+            Self::Privilege { .. } => "DB-ATT-059",
             Self::Random(error) => error.code(),
         }
     }
 
     fn exit(&self) -> Exit {
         match self {
-            Self::NoInterface(_) | Self::Provider { .. } => Exit::Unsupported,
+            Self::NoInterface(_) | Self::Provider { .. } | Self::Privilege { .. } => {
+                Exit::Unsupported
+            }
             Self::Busy | Self::Disturbed(_) => Exit::Busy,
             Self::OtherData => Exit::Rejected,
             _ => Exit::Internal,
@@ -129,7 +147,11 @@ impl Coded for AttestError {
 
     fn expected(&self) -> Option<String> {
         match self {
-            Self::Provider { .. } => Some(tsm::SNP_PROVIDER.into()),
+            Self::Provider { .. } => {
+                Some(format!("{} or {}", tsm::SNP_PROVIDER, tsm::TDX_PROVIDER))
+            }
+            Self::NotAQuote { .. } => Some("a TDX quote of version 4 or 5".into()),
+            Self::Privilege { .. } => Some("level 0".into()),
             Self::Length { expected, .. } => Some(format!("{expected} bytes")),
             _ => None,
         }
@@ -137,7 +159,8 @@ impl Coded for AttestError {
 
     fn got(&self) -> Option<String> {
         match self {
-            Self::Provider { got } => Some(got.clone()),
+            Self::Provider { got } | Self::NotAQuote { got } => Some(got.clone()),
+            Self::Privilege { floor } => Some(format!("level {floor}")),
             Self::Length { got, .. } => Some(format!("{got} bytes")),
             _ => None,
         }
@@ -146,10 +169,16 @@ impl Coded for AttestError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::NoInterface(_) => {
-                "run in an SEV-SNP guest with Linux 6.7 or later, modules sev-guest and tsm loaded, configfs mounted"
+                "run in an SEV-SNP or TDX guest with Linux 6.7 or later, modules sev-guest or tdx-guest and tsm loaded, configfs mounted"
             }
             Self::Busy | Self::Disturbed(_) => "nothing else should ask for reports; try again",
             Self::Empty => "the host's attestation service is down or misconfigured",
+            Self::NotAQuote { .. } => {
+                "the host's quoting service (QGS) or this guest's kernel is not one for TDX 1.0 or 1.5"
+            }
+            Self::Privilege { .. } => {
+                "a paravisor or SVSM runs above this guest: launch it at VMPL 0"
+            }
             Self::TooLarge | Self::CertificateTable => {
                 "the host supplies the certificate table: load AMD's chain for this chip there"
             }

@@ -6,6 +6,7 @@
 //!   hardware report binds
 //! * judge: [`mod@appraise`] under a [`policy`]; every check it makes is listed, passed or not
 //! * the verdict on paper: [`ear`]
+//! * what a policy lists: [`reference`](mod@reference), computed from the files of a release
 //!
 //! `appraise` is pure: no clock, no network, no file. Whoever holds the same inputs gets the same
 //! verdict.
@@ -22,6 +23,7 @@ pub mod measurement;
 mod named;
 pub mod policy;
 pub mod reason;
+pub mod reference;
 pub mod release;
 #[cfg(any(test, feature = "simulator"))]
 pub mod sample;

@@ -138,7 +138,11 @@ impl Case {
             config: self.config.encode(),
             release: self.release.encode(),
             endorsements: raw.endorsements,
+<<<<<<< HEAD
             event_log: None,
+=======
+            event_log: raw.event_log,
+>>>>>>> wD
         }
     }
 

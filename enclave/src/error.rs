@@ -196,9 +196,9 @@ impl Coded for EnclaveError {
             Self::ConfigRead { .. } => "name the file with --config",
             Self::ConfigParse(_) => "`duckblind-enclave config check --config FILE` tests a file",
             Self::NoTee(_) => {
-                "run on an AMD SEV-SNP machine with configfs-tsm (Linux 6.7 or later), or, for \
-                 development, with a binary built with --features simulator and [simulator] in \
-                 the configuration"
+                "run on an AMD SEV-SNP or Intel TDX machine with configfs-tsm (Linux 6.7 or \
+                 later), or, for development, with a binary built with --features simulator and \
+                 [simulator] in the configuration"
             }
             Self::NoSimulator => {
                 "remove [simulator] from the configuration, or build with --features simulator"

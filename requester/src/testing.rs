@@ -135,7 +135,11 @@ impl Scene {
             config: self.config.encode(),
             release: self.release.encode(),
             endorsements: raw.endorsements,
+<<<<<<< HEAD
             event_log: None,
+=======
+            event_log: raw.event_log,
+>>>>>>> wD
         }
         .encode()
     }

@@ -127,6 +127,7 @@ impl SimulatedSnp {
         Ok(RawEvidence {
             report: signed,
             endorsements: self.endorsements.clone(),
+            event_log: None,
         })
     }
 

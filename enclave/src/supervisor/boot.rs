@@ -174,8 +174,9 @@ fn platform(simulator: Option<&Path>) -> Result<Platform, EnclaveError> {
 }
 
 fn hardware() -> Result<Platform, EnclaveError> {
-    use duckblind_attestation::attester::{AttestError, ConfigfsTsm, tsm::DEFAULT_ROOT};
-    match ConfigfsTsm::at(DEFAULT_ROOT) {
+    use duckblind_attestation::attester::tsm::{DEFAULT_EVENT_LOG, DEFAULT_ROOT};
+    use duckblind_attestation::attester::{AttestError, ConfigfsTsm};
+    match ConfigfsTsm::at(DEFAULT_ROOT, DEFAULT_EVENT_LOG) {
         Ok(tsm) => Ok(Platform {
             attester: Arc::new(tsm),
             sim: false,

@@ -72,6 +72,7 @@ pub async fn answer(
     let RawEvidence {
         report,
         endorsements,
+        event_log,
     } = tokio::task::spawn_blocking(move || attester.attest(&data))
         .await
         .map_err(std::io::Error::other)?
@@ -85,7 +86,11 @@ pub async fn answer(
         config: shared.config.clone(),
         release: shared.release.clone(),
         endorsements,
+<<<<<<< HEAD
         event_log: None,
+=======
+        event_log,
+>>>>>>> wD
     };
     Ok(evidence.encode())
 }

@@ -8,6 +8,10 @@ use duckblind_protocol::coded::{Coded, Exit};
 
 use super::*;
 use crate::attester::certificate_table::tests::chain;
+use crate::evidence::Endorsements;
+use crate::snp::report::REPORT_LEN;
+
+mod tdx;
 
 const QUESTION: [u8; 64] = [0x5a; 64];
 
@@ -21,6 +25,7 @@ fn report(report_data: [u8; 64]) -> Vec<u8> {
 #[derive(Clone)]
 struct Played {
     provider: &'static str,
+    privlevel_floor: Option<&'static str>,
     outblob: Vec<u8>,
     auxblob: Option<Vec<u8>>,
     generation: &'static str,
@@ -30,6 +35,7 @@ impl Played {
     fn good() -> Self {
         Self {
             provider: "sev_guest\n",
+            privlevel_floor: Some("0\n"),
             outblob: report(QUESTION),
             auxblob: Some(chain()),
             generation: "1\n",
@@ -42,6 +48,9 @@ impl Played {
         fs::write(path.join("inblob"), "")?;
         fs::write(path.join("outblob"), &self.outblob)?;
         fs::write(path.join("generation"), self.generation)?;
+        if let Some(floor) = self.privlevel_floor {
+            fs::write(path.join("privlevel_floor"), floor)?;
+        }
         match &self.auxblob {
             Some(table) => fs::write(path.join("auxblob"), table),
             None => Ok(()),
@@ -57,12 +66,19 @@ impl Played {
 fn play(
     make: impl Fn(&Path) -> io::Result<()> + Send + Sync + 'static,
 ) -> Result<RawEvidence, AttestError> {
+    play_with(Path::new("/nowhere"), make)
+}
+
+fn play_with(
+    event_log: &Path,
+    make: impl Fn(&Path) -> io::Result<()> + Send + Sync + 'static,
+) -> Result<RawEvidence, AttestError> {
     let root = tempfile::tempdir().unwrap();
     let directories = Directories {
         make: Box::new(make),
         remove: Box::new(|path| fs::remove_dir_all(path)),
     };
-    let answer = ConfigfsTsm::with(root.path().to_owned(), directories)
+    let answer = ConfigfsTsm::with(root.path().to_owned(), event_log.to_owned(), directories)
         .and_then(|tsm| tsm.attest(&QUESTION));
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
     answer
@@ -88,7 +104,7 @@ fn the_question_is_written() {
             fs::remove_dir_all(path)
         }),
     };
-    let tsm = ConfigfsTsm::with(root.path().to_owned(), directories).unwrap();
+    let tsm = ConfigfsTsm::with(root.path().to_owned(), "/nowhere".into(), directories).unwrap();
     tsm.attest(&QUESTION).unwrap();
     assert_eq!(*seen.lock().unwrap(), QUESTION);
 }
@@ -109,7 +125,9 @@ fn certificates_are_optional() {
 #[test]
 fn no_interface() {
     let root = tempfile::tempdir().unwrap();
-    let error = ConfigfsTsm::at(root.path().join("missing")).err().unwrap();
+    let error = ConfigfsTsm::at(root.path().join("missing"), "/nowhere")
+        .err()
+        .unwrap();
     assert!(matches!(error, AttestError::NoInterface(_)));
     assert_eq!(error.exit(), Exit::Unsupported);
 }
@@ -117,7 +135,7 @@ fn no_interface() {
 #[test]
 fn a_directory_that_is_not_configfs_is_left_clean() {
     let root = tempfile::tempdir().unwrap();
-    let error = ConfigfsTsm::at(root.path()).err().unwrap();
+    let error = ConfigfsTsm::at(root.path(), "/nowhere").err().unwrap();
     assert!(matches!(
         error,
         AttestError::Io {
@@ -131,13 +149,49 @@ fn a_directory_that_is_not_configfs_is_left_clean() {
 #[test]
 fn another_provider() {
     let error = Played {
-        provider: "tdx_guest\n",
+        provider: "arm_cca_guest\n",
         ..Played::good()
     }
     .ask()
     .unwrap_err();
-    assert!(matches!(&error, AttestError::Provider { got } if got == "tdx_guest"));
-    assert_eq!(error.got().as_deref(), Some("tdx_guest"));
+    assert!(matches!(&error, AttestError::Provider { .. }));
+    assert_eq!(error.got().as_deref(), Some("arm_cca_guest"));
+    assert_eq!(error.exit(), Exit::Unsupported);
+}
+
+#[test]
+fn a_provider_that_changes() {
+    let made = AtomicU32::new(0);
+    let error = play(move |path| {
+        let provider = match made.fetch_add(1, Ordering::SeqCst) {
+            0 => "tdx_guest\n",
+            _ => "sev_guest\n",
+        };
+        Played {
+            provider,
+            ..Played::good()
+        }
+        .make(path)
+    });
+    assert!(matches!(error, Err(AttestError::Provider { .. })));
+}
+
+#[test]
+fn only_the_most_privileged_guest_is_attested() {
+    let ask = |privlevel_floor| {
+        Played {
+            privlevel_floor,
+            ..Played::good()
+        }
+        .ask()
+    };
+    assert!(ask(None).is_ok());
+    for floor in ["2\n", "\n", "00\n"] {
+        let error = ask(Some(floor)).unwrap_err();
+        assert!(matches!(&error, AttestError::Privilege { .. }));
+        assert_eq!(error.code(), "DB-ATT-059");
+        assert_eq!(error.exit(), Exit::Unsupported);
+    }
 }
 
 #[test]

@@ -82,7 +82,7 @@ impl Enclave {
             config: config().encode(),
             release: sample::release().encode(),
             endorsements: raw.endorsements,
-            event_log: None,
+            event_log: raw.event_log,
         };
         STANDARD.encode(evidence.encode())
     }
