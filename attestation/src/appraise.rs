@@ -4,6 +4,7 @@
 mod accepted;
 mod binding;
 mod configuration;
+pub mod crypto;
 mod floors;
 mod snp;
 mod tdx;
@@ -24,6 +25,8 @@ use minicbor::{Decode, Encode};
 
 pub use accepted::{Appraised, Platform, Rejected, SnpPlatform, TdxPlatform};
 pub use floors::Floors;
+
+pub use crate::snp::SignatureCache;
 
 use crate::check::{Check, Checks};
 use crate::evidence::{Endorsements, Evidence};
@@ -105,8 +108,14 @@ pub struct Collateral {
 /// Judges evidence. Never panics, whatever the evidence is; work is bounded by the caps of
 /// [`crate::evidence`].
 pub fn appraise(inputs: &Inputs<'_>) -> Appraisal {
+    appraise_with(inputs, &SignatureCache::none())
+}
+
+/// Judges evidence as [`appraise`] does, with the same outcome, but spends no time on signatures
+/// of vendors that `cache` knows.
+pub fn appraise_with(inputs: &Inputs<'_>, cache: &SignatureCache) -> Appraisal {
     let mut checks = Checks::default();
-    let (hardware, bound) = judge(&mut checks, inputs);
+    let (hardware, bound) = judge(&mut checks, inputs, cache);
     let passed = checks.all_passed();
     let checks = checks.into_list();
     let mut floors = inputs.floors.clone();
@@ -154,15 +163,20 @@ struct Hardware {
     collateral: Collateral,
 }
 
-fn judge(checks: &mut Checks, inputs: &Inputs<'_>) -> (Hardware, Option<binding::Bound>) {
+fn judge(
+    checks: &mut Checks,
+    inputs: &Inputs<'_>,
+    cache: &SignatureCache,
+) -> (Hardware, Option<binding::Bound>) {
     let mut hardware = Hardware::default();
-    let bound = judge_envelope(checks, inputs, &mut hardware);
+    let bound = judge_envelope(checks, inputs, cache, &mut hardware);
     (hardware, bound)
 }
 
 fn judge_envelope(
     checks: &mut Checks,
     inputs: &Inputs<'_>,
+    cache: &SignatureCache,
     hardware: &mut Hardware,
 ) -> Option<binding::Bound> {
     let policy = inputs.policy;
@@ -184,7 +198,7 @@ fn judge_envelope(
     // A kind without a section in the policy has failed the check above.
     match (evidence.tee, &policy.snp, &policy.tdx) {
         (Tee::SevSnp, Some(snp), _) => {
-            *hardware = snp::judge(checks, &evidence, &endorsements, snp, inputs);
+            *hardware = snp::judge(checks, &evidence, &endorsements, snp, inputs, cache);
         }
         (Tee::Tdx, _, Some(tdx)) => {
             *hardware = tdx::judge(checks, &evidence, &endorsements, tdx, inputs);

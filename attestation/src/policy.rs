@@ -3,6 +3,7 @@
 //! A policy is named by the SHA-256 of its file, comments included: whoever pins a policy pins the
 //! text that people read.
 
+mod allowed;
 mod error;
 #[cfg(feature = "simulator")]
 mod fill;
@@ -16,11 +17,12 @@ mod tdx;
 use duckblind_protocol::ids::{Digest, PublicKey};
 use duckblind_protocol::key_statement::{Suite, Tee};
 
+pub(crate) use allowed::Allowed;
 pub use error::PolicyError;
 #[cfg(feature = "simulator")]
 pub use fill::fill_development;
 pub use non_empty::NonEmpty;
-pub(crate) use snp::{Root, SnpPolicy};
+pub(crate) use snp::{Floor, GuestBits, GuestIdentity, Root, SnpPolicy};
 pub(crate) use tdx::TdxPolicy;
 
 use crate::config::{Backend, Clock, ConfigLimits, Provider, Timeouts, Wall};
@@ -48,15 +50,6 @@ pub struct Policy {
     pub(crate) config: ConfigPolicy,
 }
 
-/// Who may be listed as a requester.
-#[derive(Clone, Debug)]
-pub(crate) enum RequesterPolicy {
-    /// An enclave that serves anyone, or any list.
-    Any,
-    /// An enclave that serves only these, or some of them.
-    Among(NonEmpty<PublicKey>),
-}
-
 /// What an enclave's configuration may say, field by field.
 #[derive(Clone, Debug)]
 pub(crate) struct ConfigPolicy {
@@ -69,7 +62,8 @@ pub(crate) struct ConfigPolicy {
     pub(crate) clocks: NonEmpty<Clock>,
     pub(crate) clock_sources: NonEmpty<String>,
     pub(crate) providers: NonEmpty<Provider>,
-    pub(crate) requesters: RequesterPolicy,
+    /// Who may be served.
+    pub(crate) requesters: Allowed<PublicKey>,
     /// Upper bounds.
     pub(crate) limits: ConfigLimits,
     /// Upper bounds.
@@ -84,10 +78,7 @@ impl Policy {
         if text.len() > MAX_POLICY {
             return Err(PolicyError::TooLong { len: text.len() });
         }
-        let table: toml::Table = text
-            .parse()
-            .map_err(|e: toml::de::Error| PolicyError::Syntax(e.to_string().trim_end().into()))?;
-        sections::policy(text, table)
+        sections::policy(text, table(text)?)
     }
 
     /// SHA-256 of the file.
@@ -112,7 +103,10 @@ impl Policy {
 
     /// The accepted launch measurements: SNP launch digests, then MRTDs.
     pub fn measurements(&self) -> Vec<Measurement> {
-        let snp = self.snp.iter().flat_map(|snp| snp.measurements.as_slice());
+        let snp = self
+            .snp
+            .iter()
+            .flat_map(|snp| snp.identity.measurements.as_slice());
         let tdx = self.tdx.iter().flat_map(|tdx| tdx.images.as_slice());
         snp.copied().chain(tdx.map(|image| image.mrtd)).collect()
     }
@@ -130,6 +124,11 @@ impl Policy {
             .chain(tdx.map(|root| root.digest()))
             .collect()
     }
+}
+
+fn table(text: &str) -> Result<toml::Table, PolicyError> {
+    text.parse()
+        .map_err(|e: toml::de::Error| PolicyError::Syntax(e.to_string().trim_end().into()))
 }
 
 #[cfg(test)]

@@ -7,32 +7,47 @@ mod disk;
 mod error;
 mod revocation;
 mod snp;
+pub(crate) mod tdx;
 mod x509;
 
 use std::fs::File;
 use std::path::Path;
 
-pub use error::SimulatorError;
-pub use snp::SimulatedSnp;
-#[cfg(test)]
-pub(crate) use snp::{Authority, Chip, GENERATION, TCB, chip_extensions};
-pub use x509::MARKER;
-
 use duckblind_protocol::ids::Digest;
+
+pub use error::SimulatorError;
+#[cfg(test)]
+pub(crate) use snp::{Authority, Chip, CloudAuthority, GENERATION, TCB, chip_extensions};
+pub use snp::{ReportVersion, SimulatedSnp};
+pub use tdx::SimulatedTdx;
+pub use x509::MARKER;
 
 use crate::measurement::Measurement;
 
-/// Makes a platform in `dir` unless there is one, and returns its root's digest. Several processes
-/// may do so at once: one makes it, the others wait.
-pub fn create(dir: &Path) -> Result<Digest, SimulatorError> {
-    let _lock = disk::lock(dir)?;
-    snp::create(dir)?;
-    root_digest(dir)
+/// SHA-256 of the platforms' root certificates: what a development policy pins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Roots {
+    /// Of the SEV-SNP platform.
+    pub snp: Digest,
+    /// Of the TDX platform.
+    pub tdx: Digest,
 }
 
-/// SHA-256 of the root certificate in `dir`: what a development policy pins.
-pub fn root_digest(dir: &Path) -> Result<Digest, SimulatorError> {
-    snp::root(dir)
+/// Makes the platforms in `dir` unless they are there, and returns their roots. Several processes
+/// may do so at once: one makes them, the others wait.
+pub fn create(dir: &Path) -> Result<Roots, SimulatorError> {
+    let _lock = disk::lock(dir)?;
+    snp::create(dir)?;
+    tdx::create(dir)?;
+    roots(dir)
+}
+
+/// The roots of the platforms that [`create`] made in `dir`.
+pub fn roots(dir: &Path) -> Result<Roots, SimulatorError> {
+    Ok(Roots {
+        snp: snp::root(dir)?,
+        tdx: tdx::root(dir)?,
+    })
 }
 
 /// SHA-384 of the running program.
@@ -42,3 +57,6 @@ fn measure_self() -> Result<Measurement, SimulatorError> {
         .and_then(Measurement::of_binary)
         .map_err(|e| SimulatorError::io(path, e))
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use crate::config::EnclaveConfig;
 use crate::evidence::{Endorsements, Evidence};
 use crate::policy::{Policy, fill_development};
 use crate::release::ReleaseManifest;
-use crate::simulator::{self, Authority, Chip, SimulatedSnp};
+use crate::simulator::{self, Authority, Chip, CloudAuthority, SimulatedSnp};
 use crate::snp::Report;
 
 /// The policy that everyone starts from.
@@ -40,6 +40,12 @@ pub(crate) fn platform() -> &'static SimulatedSnp {
 pub(crate) fn stranger() -> &'static Authority {
     static AUTHORITY: OnceLock<Authority> = OnceLock::new();
     AUTHORITY.get_or_init(|| Authority::generate().unwrap())
+}
+
+/// Where the stranger signs keys for clouds.
+pub(crate) fn cloud() -> &'static CloudAuthority {
+    static CLOUD: OnceLock<CloudAuthority> = OnceLock::new();
+    CLOUD.get_or_init(|| stranger().cloud().unwrap())
 }
 
 /// A platform of the stranger's, honest but for what `change` does to its certificate.

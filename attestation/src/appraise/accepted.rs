@@ -192,6 +192,17 @@ fn names(reasons: &[Reason]) -> String {
     names.join(", ")
 }
 
+/// Of the checks that failed, each once, in their order.
+pub(super) fn reasons(checks: &[Check]) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    for check in checks {
+        if check.outcome == Outcome::Fail && !reasons.contains(&check.reason) {
+            reasons.push(check.reason);
+        }
+    }
+    reasons
+}
+
 impl Rejected {
     pub(super) fn from_checks(checks: &[Check]) -> Self {
         let failed: Vec<Check> = checks
@@ -199,12 +210,7 @@ impl Rejected {
             .filter(|check| check.outcome == Outcome::Fail)
             .cloned()
             .collect();
-        let mut reasons = Vec::new();
-        for check in &failed {
-            if !reasons.contains(&check.reason) {
-                reasons.push(check.reason);
-            }
-        }
+        let mut reasons = reasons(&failed);
         if reasons.is_empty() {
             // Something was not readable without a failed check saying so. Refuse all the same.
             reasons.push(Reason::Format);

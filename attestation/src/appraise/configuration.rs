@@ -3,9 +3,11 @@
 
 use std::fmt::Display;
 
+use duckblind_protocol::ids::PublicKey;
+
 use crate::check::Checks;
 use crate::config::{ConfigLimits, EnclaveConfig, Requesters, Spill, Timeouts, Wall};
-use crate::policy::{ConfigPolicy, RequesterPolicy};
+use crate::policy::{Allowed, ConfigPolicy};
 use crate::reason::Reason;
 
 pub(super) fn judge(checks: &mut Checks, config: &EnclaveConfig, policy: &ConfigPolicy) {
@@ -104,11 +106,11 @@ fn walls(checks: &mut Checks, up: &[Wall], required: &[Wall]) {
     );
 }
 
-fn requesters(checks: &mut Checks, served: &Requesters, policy: &RequesterPolicy) {
+fn requesters(checks: &mut Checks, served: &Requesters, policy: &Allowed<PublicKey>) {
     let (pass, expected) = match (policy, served) {
-        (RequesterPolicy::Any, _) => (true, "anyone"),
-        (RequesterPolicy::Among(_), Requesters::Any) => (false, "a list of keys"),
-        (RequesterPolicy::Among(allowed), Requesters::Keys(keys)) => (
+        (Allowed::Any, _) => (true, "anyone"),
+        (Allowed::Among(_), Requesters::Any) => (false, "a list of keys"),
+        (Allowed::Among(allowed), Requesters::Keys(keys)) => (
             keys.iter().all(|key| allowed.contains(key)),
             "only keys that the policy lists",
         ),

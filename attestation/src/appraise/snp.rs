@@ -1,19 +1,84 @@
 //! SEV-SNP: what the hardware signed, by whom, for which guest.
 
+mod bits;
 mod chain;
+mod firmware;
+mod guest;
+mod identity;
 mod platform;
+mod report;
+mod revocation;
 
-use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED, UnparsedPublicKey};
+use duckblind_protocol::ids::UnixTime;
 
 use super::accepted::{Platform, SnpPlatform};
-use super::{Hardware, Inputs};
+use super::{Floors, Hardware, Inputs};
 use crate::check::Checks;
 use crate::evidence::{Endorsements, Evidence};
 use crate::policy::{Root, SnpPolicy};
 use crate::reason::{Reason, Warning};
-use crate::snp::Report;
-use crate::snp::report::{ECDSA_P384_SHA384, GuestPolicy, ParsedReport, REPORT_LEN, SigningKey};
+use crate::snp::report::{ParsedReport, REPORT_LEN, SigningKey};
+use crate::snp::{Generation, SignatureCache};
 use chain::Chain;
+use identity::Identity;
+
+/// What makes a report a genuine one.
+pub(super) struct Rules<'a> {
+    pub(super) roots: &'a [Root],
+    pub(super) versions: &'a [u32],
+    pub(super) generations: &'a [Generation],
+    pub(super) signing_keys: &'a [SigningKey],
+    /// Whether a chip key's report may leave out its chip.
+    pub(super) masked_chips: bool,
+    pub(super) require_crl: bool,
+    pub(super) floors: &'a Floors,
+    pub(super) now: UnixTime,
+    pub(super) cache: &'a SignatureCache,
+}
+
+impl<'a> Rules<'a> {
+    pub(super) fn of(
+        policy: &'a SnpPolicy,
+        floors: &'a Floors,
+        now: UnixTime,
+        cache: &'a SignatureCache,
+    ) -> Self {
+        Self {
+            roots: &policy.roots,
+            versions: policy.report_versions.as_slice(),
+            generations: policy.generations.as_slice(),
+            signing_keys: policy.signing_keys.as_slice(),
+            masked_chips: false,
+            require_crl: policy.require_crl,
+            floors,
+            now,
+            cache,
+        }
+    }
+}
+
+/// A report and what stands behind it, as far as it could be read. Whether to believe it stands in
+/// the checks.
+pub(super) struct Genuine<'a> {
+    parsed: ParsedReport<'a>,
+    chain: Chain,
+    identity: Option<Identity>,
+}
+
+impl Genuine<'_> {
+    /// Whatever is missing has failed a check; here it is the types that insist.
+    pub(super) fn accepted(self) -> Option<SnpPlatform> {
+        self.chain.root?;
+        self.chain.key?;
+        self.chain.claims?;
+        let identity = self.identity?;
+        Some(SnpPlatform {
+            report: self.parsed.report,
+            generation: identity.generation,
+            reported_tcb: identity.reported?,
+        })
+    }
+}
 
 /// Judges an SNP report and everything behind it. `endorsements` are the appraiser's own, and for
 /// what it lacks, those that came with the evidence.
@@ -23,255 +88,87 @@ pub(super) fn judge(
     endorsements: &Endorsements,
     policy: &SnpPolicy,
     inputs: &Inputs<'_>,
+    cache: &SignatureCache,
 ) -> Hardware {
+    let rules = Rules::of(policy, inputs.floors, inputs.now, cache);
     let mut hardware = Hardware::default();
-    let platform = judge_parts(
+    let genuine = genuine(
         checks,
-        evidence,
+        &evidence.report,
         endorsements,
-        policy,
-        inputs,
+        &rules,
         &mut hardware,
     );
-    hardware.platform = platform;
+    if let Some(genuine) = genuine {
+        demands(checks, &genuine, policy, &mut hardware);
+        let report = &genuine.parsed.report;
+        guest::identity(checks, report, &policy.identity);
+        if let Some(earlier) = inputs.expected.earlier_report_id {
+            guest::same(checks, report, &earlier);
+        }
+        hardware.platform = genuine.accepted().map(Platform::Snp);
+    }
     hardware
 }
 
-fn judge_parts(
+/// Whether the vendor's hardware made the report. What the report says of the platform and of the
+/// guest is not judged here.
+pub(super) fn genuine<'a>(
     checks: &mut Checks,
-    evidence: &Evidence,
+    raw: &'a [u8],
     endorsements: &Endorsements,
-    policy: &SnpPolicy,
-    inputs: &Inputs<'_>,
+    rules: &Rules<'_>,
     hardware: &mut Hardware,
-) -> Option<Platform> {
+) -> Option<Genuine<'a>> {
     let parsed = checks.step(
         "report.size",
         Reason::Format,
-        ParsedReport::parse(&evidence.report),
+        ParsedReport::parse(raw),
         format_args!("{REPORT_LEN} bytes"),
     );
-    let chain = chain::judge(checks, endorsements, policy, inputs.now);
-    hardware.sim = chain.root.is_some_and(Root::is_sim);
-    if hardware.sim {
+    let mut chain = chain::judge(checks, endorsements, rules);
+    if chain.root.is_some_and(Root::is_sim) {
+        hardware.sim = true;
         hardware.warnings.push(Warning::Simulated);
+    }
+    hardware.collateral = std::mem::take(&mut chain.collateral);
+    hardware.valid_until = hardware.collateral.window.map(|(_, until)| until);
+    hardware.seen.crl_numbers.extend(chain.crl_number);
+    if endorsements.crl.is_none() {
+        hardware.warnings.push(Warning::NoRevocation);
     }
     let parsed = parsed?;
     hardware.report_data = Some(parsed.report.report_data);
-    layout(checks, &parsed, policy);
-    signature(checks, &parsed, &chain);
-    guest(checks, &parsed.report, policy, inputs);
-    guest_policy(checks, parsed.report.policy, policy);
-    let (generation, reported_tcb) = platform::judge(checks, &parsed.report, &chain, policy)?;
-    // Whatever is missing of the chain has failed a check above; here it is the types that insist.
-    chain.root?;
-    chain.key?;
-    chain.claims?;
     hardware.body_digest = Some(parsed.body_digest);
-    hardware.valid_until = chain.not_after;
-    Some(Platform::Snp(SnpPlatform {
-        report: parsed.report,
-        generation,
-        reported_tcb,
-    }))
+    report::judge(checks, &parsed, &chain, rules);
+    let identity = identity::judge(checks, &parsed.report, &chain, rules);
+    Some(Genuine {
+        parsed,
+        chain,
+        identity,
+    })
 }
 
-fn layout(checks: &mut Checks, parsed: &ParsedReport<'_>, policy: &SnpPolicy) {
-    let report = &parsed.report;
-    checks.check(
-        "report.version",
-        Reason::Version,
-        policy.report_versions.contains(&report.version),
-        format_args!("one of {:?}", policy.report_versions.as_slice()),
-        report.version,
-    );
-    checks.check(
-        "report.reserved",
-        Reason::Format,
-        parsed.reserved_clean,
-        "reserved bytes are zero",
-        if parsed.reserved_clean {
-            "zero"
-        } else {
-            "not zero"
-        },
-    );
-}
-
-fn signature(checks: &mut Checks, parsed: &ParsedReport<'_>, chain: &Chain) {
-    let report = &parsed.report;
-    checks.check(
-        "report.signature_algorithm",
-        Reason::Signature,
-        report.sig_algo == ECDSA_P384_SHA384,
-        ECDSA_P384_SHA384,
-        report.sig_algo,
-    );
-    checks.check(
-        "report.signing_key",
-        Reason::Chain,
-        report.signing_key() == SigningKey::Vcek,
-        SigningKey::Vcek,
-        report.signing_key(),
-    );
-    checks.check(
-        "report.chip_key_mask",
-        Reason::Platform,
-        !report.chip_key_masked(),
-        false,
-        report.chip_key_masked(),
-    );
-    checks.check(
-        "report.signature_padding",
-        Reason::Signature,
-        parsed.padding_clean,
-        "unused signature bytes are zero",
-        if parsed.padding_clean {
-            "zero"
-        } else {
-            "not zero"
-        },
-    );
-    if let Some(key) = chain.key {
-        // Over the bytes as they came, never over a re-encoding of the parsed report.
-        let key = UnparsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, key);
-        let holds = key.verify(parsed.signed, &parsed.signature).is_ok();
-        checks.check(
-            "report.signature",
-            Reason::Signature,
-            holds,
-            "signed by the chip key",
-            if holds {
-                "signed by the chip key"
-            } else {
-                "does not verify"
-            },
-        );
+/// What a policy demands of platform and guest, whoever the guest is.
+pub(super) fn demands(
+    checks: &mut Checks,
+    genuine: &Genuine<'_>,
+    policy: &SnpPolicy,
+    hardware: &mut Hardware,
+) {
+    let report = &genuine.parsed.report;
+    let generation = genuine.identity.as_ref().map(|known| known.generation);
+    if generation == Some(Generation::Milan) {
+        hardware.warnings.push(Warning::Generation);
     }
-}
-
-fn guest(checks: &mut Checks, report: &Report, policy: &SnpPolicy, inputs: &Inputs<'_>) {
-    checks.check(
-        "report.vmpl",
-        Reason::Vmpl,
-        policy.vmpls.contains(&report.vmpl),
-        format_args!("one of {:?}", policy.vmpls.as_slice()),
-        report.vmpl,
-    );
-    let measurements = policy.measurements.as_slice();
-    checks.check(
-        "report.measurement",
-        Reason::Measurement,
-        report.measurement.is_one_of(measurements.iter()),
-        format_args!("one of {} in the policy", measurements.len()),
-        report.measurement,
-    );
-    let agent = report.report_id_ma;
-    checks.check(
-        "report.migration_agent",
-        Reason::Migrate,
-        agent == [0xff; 32] || agent == [0; 32],
-        "none",
-        hex::encode(agent),
-    );
-    if let Some(earlier) = inputs.expected.earlier_report_id {
-        checks.check(
-            "report.id",
-            Reason::Platform,
-            report.report_id == earlier,
-            hex::encode(earlier),
-            hex::encode(report.report_id),
-        );
+    platform::cloud(checks, genuine.chain.claims.as_ref(), policy);
+    platform::judge(checks, report, generation, policy);
+    guest::level(checks, report, policy);
+    guest::bits(checks, report.policy, generation, &policy.guest);
+    if let Some(identity) = &genuine.identity {
+        firmware::judge(checks, report, identity, policy);
+        if firmware::is_provisional(report) {
+            hardware.warnings.push(Warning::Provisional);
+        }
     }
-}
-
-/// One check per bit. Numbers are those of the specification's guest policy structure.
-fn guest_policy(checks: &mut Checks, guest: GuestPolicy, policy: &SnpPolicy) {
-    let want = policy.guest;
-    let mut bit = |name, reason, number, pass: bool, expected: &str| {
-        let got = format_args!("bit {number} is {}", u8::from(guest.bit(number))).to_string();
-        checks.check(name, reason, pass, expected, got);
-    };
-    bit(
-        "guest.debug",
-        Reason::Debug,
-        19,
-        !guest.bit(19),
-        "debugging forbidden",
-    );
-    bit(
-        "guest.migrate",
-        Reason::Migrate,
-        18,
-        !guest.bit(18),
-        "migration forbidden",
-    );
-    let bits = [
-        ("guest.reserved_one", 17, true, false, "always set"),
-        (
-            "guest.smt",
-            16,
-            false,
-            want.allow_smt,
-            "one thread per core",
-        ),
-        ("guest.cxl", 21, false, want.allow_cxl, "no CXL"),
-        (
-            "guest.single_socket",
-            20,
-            true,
-            !want.require_single_socket,
-            "one socket",
-        ),
-        (
-            "guest.aes_256_xts",
-            22,
-            true,
-            !want.require_aes_256_xts,
-            "AES-256-XTS",
-        ),
-        (
-            "guest.rapl_disabled",
-            23,
-            true,
-            !want.require_rapl_disabled,
-            "no power readings",
-        ),
-        (
-            "guest.ciphertext_hiding",
-            24,
-            true,
-            !want.require_ciphertext_hiding,
-            "hidden ciphertext",
-        ),
-        (
-            "guest.page_swap_disabled",
-            25,
-            true,
-            !want.require_page_swap_disabled,
-            "no page swap",
-        ),
-    ];
-    for (name, number, wanted, either, text) in bits {
-        let pass = either || guest.bit(number) == wanted;
-        let expected = if either { "either" } else { text };
-        bit(name, Reason::PolicyBit, number, pass, expected);
-    }
-    let unknown = guest.0 >> (GuestPolicy::LAST_BIT + 1);
-    checks.check(
-        "guest.unknown_bits",
-        Reason::PolicyBit,
-        unknown == 0,
-        "none",
-        format_args!("{unknown:#x}"),
-    );
-    let (major, minor) = want.min_abi;
-    let (got_major, got_minor) = guest.min_abi();
-    checks.check(
-        "guest.min_abi",
-        Reason::PolicyBit,
-        (got_major, got_minor) >= (major, minor),
-        format_args!("at least {major}.{minor}"),
-        format_args!("{got_major}.{got_minor}"),
-    );
 }

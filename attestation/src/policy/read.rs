@@ -1,11 +1,13 @@
 //! Reads one table of a policy: typed, and without leftovers.
 
 use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
 
 use toml::Value;
 
 use super::suggest::nearest;
-use super::{NonEmpty, PolicyError};
+use super::{Allowed, NonEmpty, PolicyError};
 
 /// A table whose keys are all known.
 pub(super) struct Section {
@@ -138,11 +140,28 @@ impl Section {
         })
     }
 
-    /// A list of small numbers.
-    pub(super) fn numbers(&mut self, key: &'static str) -> Result<Vec<u32>, PolicyError> {
-        self.items(key, "a list of numbers", |value| {
-            value.as_integer().and_then(|n| u32::try_from(n).ok())
+    /// A list of numbers within a range.
+    pub(super) fn numbers(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<u32>,
+    ) -> Result<Vec<u32>, PolicyError> {
+        let expected = format!("numbers from {} to {}", range.start(), range.end());
+        self.items(key, &expected, |value| {
+            let number = u32::try_from(value.as_integer()?).ok()?;
+            range.contains(&number).then_some(number)
         })
+    }
+
+    /// A string, parsed.
+    pub(super) fn parsed<T: FromStr>(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+    ) -> Result<T, PolicyError> {
+        let value = self.take(key)?;
+        let parsed = value.as_str().and_then(|text| text.parse().ok());
+        parsed.ok_or_else(|| self.wrong(key, expected, &value))
     }
 
     fn items<T: PartialEq>(
@@ -177,6 +196,36 @@ impl Section {
             path: self.at(key),
             hint,
         })
+    }
+
+    /// `["any"]`, or a list of values, each parsed.
+    pub(super) fn allowed<T: PartialEq>(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Allowed<T>, PolicyError> {
+        let listed = self.list(
+            key,
+            &format!("[\"any\"] alone, or {expected}"),
+            |text| match text {
+                "any" => Some(None),
+                other => parse(other).map(Some),
+            },
+        )?;
+        if listed == [None] {
+            return Ok(Allowed::Any);
+        }
+        let got = format!("{} entries, \"any\" among them", listed.len());
+        let values: Option<Vec<T>> = listed.into_iter().collect();
+        let values = values.ok_or_else(|| PolicyError::Value {
+            path: self.at(key),
+            expected: format!("[\"any\"] alone, or {expected}"),
+            got,
+            nearest: None,
+        })?;
+        self.non_empty(key, values, "write [\"any\"] or list values")
+            .map(Allowed::Among)
     }
 
     /// The path of a key of this table.

@@ -1,10 +1,10 @@
 //! The tables of a policy file, one function each.
 
-use duckblind_protocol::ids::{Digest, PublicKey};
+use duckblind_protocol::ids::Digest;
 use duckblind_protocol::key_statement::{Suite, Tee};
 
 use super::read::Section;
-use super::{ConfigPolicy, NonEmpty, Policy, PolicyError, RequesterPolicy, VERSION, snp, tdx};
+use super::{ConfigPolicy, NonEmpty, Policy, PolicyError, VERSION, snp, tdx};
 use crate::config::{Backend, Clock, ConfigLimits, Provider, Timeouts, Wall};
 
 pub(super) const LIST_ONE: &str = "list at least one value; a policy denies what it does not list";
@@ -102,35 +102,11 @@ fn config(top: &mut Section) -> Result<ConfigPolicy, PolicyError> {
         clocks: config.non_empty("clocks", clocks, LIST_ONE)?,
         clock_sources: config.non_empty("clock_sources", sources, LIST_ONE)?,
         providers: config.non_empty("providers", providers, LIST_ONE)?,
-        requesters: requesters(&mut config)?,
+        requesters: config.allowed("requesters", "public keys", |text| text.parse().ok())?,
         max_spill_bytes: config.number("max_spill_bytes")?,
         limits: limits(&mut config)?,
         timeouts: timeouts(&mut config)?,
     })
-}
-
-fn requesters(config: &mut Section) -> Result<RequesterPolicy, PolicyError> {
-    let listed = config.list("requesters", "[\"any\"] or a list of public keys", |text| {
-        if text == "any" {
-            Some(None)
-        } else {
-            text.parse::<PublicKey>().ok().map(Some)
-        }
-    })?;
-    if listed == [None] {
-        return Ok(RequesterPolicy::Any);
-    }
-    let got = format!("{} entries, \"any\" among them", listed.len());
-    let keys: Option<Vec<PublicKey>> = listed.into_iter().collect();
-    let keys = keys.ok_or_else(|| PolicyError::Value {
-        path: config.path("requesters"),
-        expected: "[\"any\"] alone, or public keys".into(),
-        got,
-        nearest: None,
-    })?;
-    config
-        .non_empty("requesters", keys, "write [\"any\"] or list public keys")
-        .map(RequesterPolicy::Among)
 }
 
 fn limits(config: &mut Section) -> Result<ConfigLimits, PolicyError> {

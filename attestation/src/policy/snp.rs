@@ -1,51 +1,27 @@
 //! What a policy says of SEV-SNP.
 
+mod floors;
+mod guest;
+mod platform;
+mod roots;
+
 use std::collections::BTreeMap;
 
-use duckblind_protocol::ids::Digest;
+use toml::Value;
+
+pub(crate) use floors::Floor;
+pub(crate) use guest::{GuestBits, GuestIdentity};
+pub(crate) use roots::Root;
 
 use super::read::Section;
-use super::sections::{FILL_IN, LIST_ONE};
-use super::{NonEmpty, PolicyError};
+use super::sections::LIST_ONE;
+use super::{NonEmpty, PolicyError, table};
 use crate::measurement::Measurement;
-use crate::snp::{Generation, Tcb};
+use crate::snp::Generation;
+use crate::snp::report::{SigningKey, VERSIONS};
 
-/// A root certificate that chains may end in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Root {
-    /// AMD's own of this generation.
-    Amd(Generation),
-    /// Of a simulated platform.
-    #[cfg(feature = "simulator")]
-    Simulated(Digest),
-}
-
-impl Root {
-    pub(crate) fn digest(self) -> Digest {
-        match self {
-            Self::Amd(generation) => generation.root(),
-            #[cfg(feature = "simulator")]
-            Self::Simulated(digest) => digest,
-        }
-    }
-
-    /// Whether chips of `generation` may descend from it; a simulated root takes any.
-    pub(crate) fn is_of(self, generation: Generation) -> bool {
-        match self {
-            Self::Amd(own) => own == generation,
-            #[cfg(feature = "simulator")]
-            Self::Simulated(_) => true,
-        }
-    }
-
-    pub(crate) const fn is_sim(self) -> bool {
-        match self {
-            Self::Amd(_) => false,
-            #[cfg(feature = "simulator")]
-            Self::Simulated(_) => true,
-        }
-    }
-}
+/// Privilege levels that guests have. A report that the host asked for has another number.
+const VMPLS: std::ops::RangeInclusive<u32> = 0..=3;
 
 /// What an SEV-SNP report may say.
 #[derive(Clone, Debug)]
@@ -53,27 +29,35 @@ pub(crate) struct SnpPolicy {
     /// Roots of chains. Empty only if the file lists nothing but roots that this build has no use
     /// for: then every chain is refused.
     pub(crate) roots: Vec<Root>,
-    pub(crate) measurements: NonEmpty<Measurement>,
+    /// Without a revocation list: refused, or accepted with a warning.
+    pub(crate) require_crl: bool,
+    pub(crate) signing_keys: NonEmpty<SigningKey>,
+    /// Clouds whose VLEKs are taken. Not empty if `signing_keys` has them.
+    pub(crate) csp_ids: Vec<String>,
     pub(crate) generations: NonEmpty<Generation>,
-    /// One for each of `generations`.
-    pub(crate) floors: BTreeMap<Generation, Tcb>,
+    /// One for each of `generations`, and maybe for others.
+    pub(crate) floors: BTreeMap<Generation, Floor>,
     pub(crate) report_versions: NonEmpty<u32>,
     pub(crate) vmpls: NonEmpty<u32>,
+    pub(crate) identity: GuestIdentity,
     pub(crate) guest: GuestBits,
+    pub(crate) platform: platform::PlatformPolicy,
 }
 
-/// Which launch policy bits a guest may or must have. Debugging and migration have no setting:
-/// such guests are always refused.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct GuestBits {
-    pub(crate) min_abi: (u8, u8),
-    pub(crate) allow_smt: bool,
-    pub(crate) allow_cxl: bool,
-    pub(crate) require_single_socket: bool,
-    pub(crate) require_aes_256_xts: bool,
-    pub(crate) require_rapl_disabled: bool,
-    pub(crate) require_ciphertext_hiding: bool,
-    pub(crate) require_page_swap_disabled: bool,
+impl SnpPolicy {
+    /// What `policies/production-snp.toml` says, except that its list of measurements is not empty:
+    /// for judging reports of which only the platform counts.
+    pub(crate) fn production() -> Result<Self, PolicyError> {
+        let mut policy = table(include_str!("../../../policies/production-snp.toml"))?;
+        let snp = policy.get_mut("snp").and_then(Value::as_table_mut);
+        if let Some(snp) = snp {
+            let nothing = Measurement::from_bytes([0; Measurement::LEN]);
+            let nothing = Value::String(nothing.to_string());
+            snp.insert("measurements".into(), Value::Array(vec![nothing]));
+        }
+        policy.retain(|key, _| key == "snp");
+        read(&mut Section::open("", policy, &["snp"])?, false)
+    }
 }
 
 pub(super) fn read(top: &mut Section, development: bool) -> Result<SnpPolicy, PolicyError> {
@@ -81,113 +65,63 @@ pub(super) fn read(top: &mut Section, development: bool) -> Result<SnpPolicy, Po
         "measurements",
         "roots",
         "simulator_roots",
+        "require_crl",
+        "signing_keys",
+        "csp_ids",
         "generations",
         "report_versions",
         "vmpls",
+        "host_data",
+        "family_ids",
+        "image_ids",
+        "min_guest_svn",
+        "id_keys",
+        "author_keys",
         "guest_policy",
+        "platform",
         "tcb_floors",
     ];
     let mut snp = top.section("snp", KEYS)?;
-    let measurements = snp.list("measurements", "96 hex digits", |text| text.parse().ok())?;
-    let roots = roots(&mut snp, development)?;
+    let identity = guest::identity(&mut snp)?;
+    let roots = roots::read(&mut snp, development)?;
+    let (signing_keys, csp_ids) = signers(&mut snp)?;
     let generations = snp.names("generations", Generation::ALL, Generation::name)?;
     let generations = snp.non_empty("generations", generations, LIST_ONE)?;
-    let versions = snp.numbers("report_versions")?;
-    let vmpls = snp.numbers("vmpls")?;
+    let versions = snp.numbers("report_versions", VERSIONS)?;
+    let vmpls = snp.numbers("vmpls", VMPLS)?;
     Ok(SnpPolicy {
-        measurements: snp.non_empty("measurements", measurements, FILL_IN)?,
         roots,
-        floors: floors(&mut snp, &generations)?,
+        require_crl: snp.flag("require_crl")?,
+        signing_keys,
+        csp_ids,
+        floors: floors::read(&mut snp, &generations)?,
         generations,
         report_versions: snp.non_empty("report_versions", versions, LIST_ONE)?,
         vmpls: snp.non_empty("vmpls", vmpls, LIST_ONE)?,
-        guest: guest_bits(&mut snp)?,
+        identity,
+        guest: guest::bits(&mut snp)?,
+        platform: platform::read(&mut snp)?,
     })
 }
 
-fn roots(snp: &mut Section, development: bool) -> Result<Vec<Root>, PolicyError> {
-    let real = snp.list("roots", "64 hex digits", |text| text.parse::<Digest>().ok())?;
-    let simulated = snp.list("simulator_roots", "64 hex digits", |text| {
-        text.parse::<Digest>().ok()
-    })?;
-    if !simulated.is_empty() && !development {
-        return Err(PolicyError::SimulatorInProduction);
-    }
-    if real.is_empty() && simulated.is_empty() {
+fn signers(snp: &mut Section) -> Result<(NonEmpty<SigningKey>, Vec<String>), PolicyError> {
+    let keys = snp.names("signing_keys", SigningKey::KNOWN, SigningKey::name)?;
+    let keys = snp.non_empty("signing_keys", keys, LIST_ONE)?;
+    let csp_ids = snp.list("csp_ids", "strings", |text| Some(text.to_owned()))?;
+    if csp_ids.is_empty() && keys.contains(&SigningKey::Vlek) {
         return Err(PolicyError::Empty {
-            path: snp.path("roots"),
-            hint: FILL_IN,
+            path: snp.path("csp_ids"),
+            hint: "list the clouds whose VLEKs are taken, or only \"vcek\" in signing_keys",
         });
     }
-    let mut roots = Vec::new();
-    for digest in real {
-        let generation = Generation::of_root(&digest);
-        roots.push(Root::Amd(generation.ok_or_else(|| {
-            PolicyError::UnknownRoot {
-                path: snp.path("roots"),
-                digest: digest.to_string(),
-            }
-        })?));
-    }
-    // A build without simulators reads the list and has no use for it: such roots are unknown.
-    #[cfg(feature = "simulator")]
-    roots.extend(simulated.into_iter().map(Root::Simulated));
-    Ok(roots)
+    Ok((keys, csp_ids))
 }
 
-fn floors(
-    snp: &mut Section,
-    generations: &NonEmpty<Generation>,
-) -> Result<BTreeMap<Generation, Tcb>, PolicyError> {
-    const KEYS: &[&str] = &["milan", "genoa", "turin"];
-    const OLD: &[&str] = &["bootloader", "tee", "snp", "microcode"];
-    const NEW: &[&str] = &["fmc", "bootloader", "tee", "snp", "microcode"];
-    let mut all = snp.section("tcb_floors", KEYS)?;
-    let mut floors = BTreeMap::new();
-    for generation in Generation::ALL {
-        if !generations.contains(generation) && !all.has(generation.name()) {
-            continue;
-        }
-        let turin = *generation == Generation::Turin;
-        let mut one = all.section(generation.name(), if turin { NEW } else { OLD })?;
-        let fmc = if turin {
-            Some(one.number("fmc")?)
-        } else {
-            None
-        };
-        let floor = Tcb {
-            fmc,
-            bootloader: one.number("bootloader")?,
-            tee: one.number("tee")?,
-            snp: one.number("snp")?,
-            microcode: one.number("microcode")?,
-        };
-        floors.insert(*generation, floor);
+/// Bytes in hex; "zero" stands for nothing but zeros.
+fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    if text != "zero" {
+        hex::decode_to_slice(text, &mut bytes).ok()?;
     }
-    Ok(floors)
-}
-
-fn guest_bits(snp: &mut Section) -> Result<GuestBits, PolicyError> {
-    const KEYS: &[&str] = &[
-        "min_abi_major",
-        "min_abi_minor",
-        "allow_smt",
-        "allow_cxl",
-        "require_single_socket",
-        "require_aes_256_xts",
-        "require_rapl_disabled",
-        "require_ciphertext_hiding",
-        "require_page_swap_disabled",
-    ];
-    let mut bits = snp.section("guest_policy", KEYS)?;
-    Ok(GuestBits {
-        min_abi: (bits.number("min_abi_major")?, bits.number("min_abi_minor")?),
-        allow_smt: bits.flag("allow_smt")?,
-        allow_cxl: bits.flag("allow_cxl")?,
-        require_single_socket: bits.flag("require_single_socket")?,
-        require_aes_256_xts: bits.flag("require_aes_256_xts")?,
-        require_rapl_disabled: bits.flag("require_rapl_disabled")?,
-        require_ciphertext_hiding: bits.flag("require_ciphertext_hiding")?,
-        require_page_swap_disabled: bits.flag("require_page_swap_disabled")?,
-    })
+    Some(bytes)
 }

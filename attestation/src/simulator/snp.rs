@@ -10,9 +10,9 @@ use aws_lc_rs::signature::EcdsaKeyPair;
 use duckblind_protocol::ids::{Digest, random_bytes};
 use duckblind_protocol::key_statement::Tee;
 
-#[cfg(test)]
-pub(crate) use certificates::chip_extensions;
 pub(crate) use certificates::{Authority, Chip};
+#[cfg(test)]
+pub(crate) use certificates::{CloudAuthority, chip_extensions};
 pub(super) use files::{create, root};
 
 use super::SimulatorError;
@@ -36,16 +36,44 @@ pub(crate) const TCB: Tcb = Tcb {
 const GUEST_POLICY: GuestPolicy = GuestPolicy(0x3_0000);
 /// SMT on, ECC on, memory aliases checked.
 const PLATFORM_INFO: u64 = 0x25;
+/// `key_info` of reports that the chip's own key signs, and of those that a cloud's key signs.
+const SIGNED_BY_VCEK: u32 = 0;
+#[cfg(test)]
+const SIGNED_BY_VLEK: u32 = 1 << 2;
 /// Family, model and stepping of a Genoa part.
 const CPUID: [u8; 3] = [0x19, 0x11, 0x01];
+
+/// Mitigations that the simulated firmware knows, at launch and ever since.
+const MITIGATIONS: u64 = 0x3;
+
+/// Layouts of reports that the simulated firmware can write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReportVersion {
+    /// With family and model of the processor.
+    #[default]
+    V3,
+    /// With the mitigations at launch and now.
+    V5,
+}
 
 /// The platform as a guest sees it.
 pub struct SimulatedSnp {
     endorsements: Endorsements,
     key: EcdsaKeyPair,
-    chip: Chip,
+    signer: Signer,
+    version: ReportVersion,
     measurement: Measurement,
     report_id: [u8; 32],
+}
+
+/// What the certificate of the signing key names.
+#[derive(Clone, Debug)]
+enum Signer {
+    /// A chip.
+    Chip(Chip),
+    /// A cloud: the chip stays unnamed.
+    #[cfg(test)]
+    Cloud(Tcb),
 }
 
 impl SimulatedSnp {
@@ -61,7 +89,8 @@ impl SimulatedSnp {
         Ok(Self {
             endorsements: platform.endorsements,
             key: platform.key,
-            chip: platform.chip,
+            signer: platform.signer,
+            version: ReportVersion::default(),
             measurement,
             report_id,
         })
@@ -79,16 +108,43 @@ impl SimulatedSnp {
         Self::boot(platform, measurement)
     }
 
+    /// The same platform as a cloud runs it: with a key that AMD gave to the cloud.
+    #[cfg(test)]
+    pub(crate) fn made_by_cloud(
+        authority: &Authority,
+        cloud: &CloudAuthority,
+        csp_id: &str,
+        measurement: Measurement,
+    ) -> Result<Self, SimulatorError> {
+        let platform = files::in_memory_of_cloud(authority, cloud, csp_id)?;
+        Self::boot(platform, measurement)
+    }
+
+    /// The same, with reports of `version`.
+    #[must_use]
+    pub const fn with(mut self, version: ReportVersion) -> Self {
+        self.version = version;
+        self
+    }
+
     /// The report that an honest platform would give.
     pub(crate) fn report(&self, report_data: &[u8; 64]) -> Report {
-        let tcb = self.chip.tcb.encode();
+        let (key_info, tcb, chip_id) = match &self.signer {
+            Signer::Chip(chip) => (SIGNED_BY_VCEK, chip.tcb.encode(), chip.id),
+            #[cfg(test)]
+            Signer::Cloud(tcb) => (SIGNED_BY_VLEK, tcb.encode(), [0; 64]),
+        };
+        let (version, mitigations) = match self.version {
+            ReportVersion::V3 => (3, 0),
+            ReportVersion::V5 => (5, MITIGATIONS),
+        };
         let firmware = Firmware {
             build: 1,
             minor: 55,
             major: 1,
         };
         Report {
-            version: 3,
+            version,
             guest_svn: 0,
             policy: GUEST_POLICY,
             family_id: [0; 16],
@@ -97,7 +153,7 @@ impl SimulatedSnp {
             sig_algo: ECDSA_P384_SHA384,
             current_tcb: tcb,
             platform_info: PLATFORM_INFO,
-            key_info: 0,
+            key_info,
             report_data: *report_data,
             measurement: self.measurement,
             host_data: [0; 32],
@@ -107,13 +163,13 @@ impl SimulatedSnp {
             report_id_ma: [0xff; 32],
             reported_tcb: tcb,
             cpuid: CPUID,
-            chip_id: self.chip.id,
+            chip_id,
             committed_tcb: tcb,
             current: firmware,
             committed: firmware,
             launch_tcb: tcb,
-            launch_mitigations: 0,
-            current_mitigations: 0,
+            launch_mitigations: mitigations,
+            current_mitigations: mitigations,
         }
     }
 

@@ -18,7 +18,7 @@ use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 use x509_cert::time::{Time, Validity};
 
 use super::SimulatorError;
-use crate::snp::certificate::PSS_SHA384;
+use crate::snp::signed::PSS_SHA384;
 
 /// Stands in every certificate of a simulated platform, and in every program that can make one.
 pub const MARKER: &str = "DUCKBLIND-SIMULATOR";

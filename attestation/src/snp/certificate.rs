@@ -1,27 +1,19 @@
 //! AMD's certificates: parsed once, signatures checked over the bytes as they came.
 
-use aws_lc_rs::signature::{self, UnparsedPublicKey};
 use const_oid::ObjectIdentifier;
-use der::{Decode, Encode, Reader, SliceReader};
+use der::{Decode, Reader, SliceReader};
 use duckblind_protocol::ids::{Digest, UnixTime};
 use x509_cert::ext::pkix::{BasicConstraints, KeyUsage};
+use x509_cert::name::Name;
+
+use super::SignatureCache;
+use super::signed::{self, SignedParts};
 
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
-const RSASSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
 const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
 const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
-
-/// Parameters of RSASSA-PSS: SHA-384, MGF1 with SHA-384, salt of 48 bytes. AMD writes them with
-/// and without the default trailer field.
-pub(crate) const PSS_SHA384: [u8; 54] = [
-    0x30, 0x34, 0xa0, 0x0f, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02,
-    0x02, 0x05, 0x00, 0xa1, 0x1c, 0x30, 0x1a, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01,
-    0x01, 0x08, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x02, 0x05,
-    0x00, 0xa2, 0x03, 0x02, 0x01, 0x30,
-];
-const TRAILER: [u8; 5] = [0xa3, 0x03, 0x02, 0x01, 0x01];
 
 /// Why a certificate is not what a chain needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +36,9 @@ pub enum CertificateError {
     /// Not allowed to sign certificates.
     #[error("not a certificate authority")]
     NotAnAuthority,
+    /// Not allowed to sign revocation lists.
+    #[error("not allowed to sign revocation lists")]
+    NotACrlSigner,
     /// Not an RSA key of 4096 bits.
     #[error("not an RSA key of 4096 bits")]
     NotRsa4096,
@@ -65,42 +60,21 @@ impl Certificate {
     pub fn from_der(bytes: &[u8]) -> Result<Self, CertificateError> {
         let parsed =
             x509_cert::Certificate::from_der(bytes).map_err(|_| CertificateError::Malformed)?;
-        let certificate = Self {
-            tbs: signed_part(bytes)
+        let tbs = parsed.tbs_certificate();
+        let algorithm = parsed.signature_algorithm();
+        if tbs.signature() != algorithm || !signed::is_pss_sha384(algorithm) {
+            return Err(CertificateError::SignatureAlgorithm);
+        }
+        if !signed::extensions_are_known(tbs.extensions(), &[KEY_USAGE, BASIC_CONSTRAINTS]) {
+            return Err(CertificateError::Extensions);
+        }
+        Ok(Self {
+            tbs: signed::signed_part(bytes)
                 .map_err(|_| CertificateError::Malformed)?
                 .to_vec(),
             parsed,
             digest: Digest::of(bytes),
-        };
-        certificate.sane()?;
-        Ok(certificate)
-    }
-
-    /// What holds for every certificate of this vendor.
-    fn sane(&self) -> Result<(), CertificateError> {
-        let tbs = self.parsed.tbs_certificate();
-        let algorithm = self.parsed.signature_algorithm();
-        let parameters = algorithm
-            .parameters
-            .as_ref()
-            .and_then(|any| any.to_der().ok())
-            .unwrap_or_default();
-        if algorithm.oid != RSASSA_PSS
-            || tbs.signature() != algorithm
-            || !is_pss_sha384(&parameters)
-        {
-            return Err(CertificateError::SignatureAlgorithm);
-        }
-        let mut seen = Vec::new();
-        for extension in tbs.extensions().into_iter().flatten() {
-            let oid = extension.extn_id;
-            let known = oid == KEY_USAGE || oid == BASIC_CONSTRAINTS;
-            if seen.contains(&oid) || (extension.critical && !known) {
-                return Err(CertificateError::Extensions);
-            }
-            seen.push(oid);
-        }
-        Ok(())
+        })
     }
 
     /// SHA-256 of the DER.
@@ -111,10 +85,23 @@ impl Certificate {
     /// First and last second of validity.
     pub fn validity(&self) -> (UnixTime, UnixTime) {
         let validity = self.parsed.tbs_certificate().validity();
-        let seconds = |time: &x509_cert::time::Time| {
-            UnixTime(i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX))
-        };
-        (seconds(&validity.not_before), seconds(&validity.not_after))
+        let (from, to) = (&validity.not_before, &validity.not_after);
+        (signed::seconds(from), signed::seconds(to))
+    }
+
+    /// Serial number, big-endian, without leading zeros.
+    pub fn serial(&self) -> &[u8] {
+        self.parsed.tbs_certificate().serial_number().as_bytes()
+    }
+
+    pub(super) fn subject(&self) -> &Name {
+        self.parsed.tbs_certificate().subject()
+    }
+
+    /// Whether its subject calls itself a signer of VLEKs (an ASVK).
+    pub fn is_vlek_signer(&self) -> bool {
+        let name = self.subject().common_name().ok().flatten();
+        name.is_some_and(|name| name.value().starts_with("SEV-VLEK"))
     }
 
     /// Content of the extension `oid`.
@@ -131,26 +118,43 @@ impl Certificate {
     }
 
     /// Checks that `issuer` may sign certificates and signed this one.
-    pub fn signed_by(&self, issuer: &Self) -> Result<(), CertificateError> {
-        issuer.authority()?;
-        let above = issuer.parsed.tbs_certificate().subject();
-        if self.parsed.tbs_certificate().issuer() != above {
-            return Err(CertificateError::Issuer);
+    pub fn signed_by(&self, issuer: &Self, cache: &SignatureCache) -> Result<(), CertificateError> {
+        if !issuer.may(KeyUsage::key_cert_sign) {
+            return Err(CertificateError::NotAnAuthority);
         }
-        let key = UnparsedPublicKey::new(&signature::RSA_PSS_2048_8192_SHA384, issuer.rsa4096()?);
-        let signature = self.parsed.signature().as_bytes();
-        key.verify(&self.tbs, signature.unwrap_or_default())
-            .map_err(|_| CertificateError::Signature)
+        issuer.signed(
+            self.parsed.tbs_certificate().issuer(),
+            &SignedParts {
+                signed: &self.tbs,
+                signature: self.parsed.signature(),
+            },
+            cache,
+        )
     }
 
-    fn authority(&self) -> Result<(), CertificateError> {
+    /// Whether it is an authority's, and its key may be used so.
+    pub(super) fn may(&self, usage: impl FnOnce(&KeyUsage) -> bool) -> bool {
         let basic = self.extension(BASIC_CONSTRAINTS);
-        let usage = self.extension(KEY_USAGE);
         let ca = basic.and_then(|der| BasicConstraints::from_der(der).ok());
-        let usage = usage.and_then(|der| KeyUsage::from_der(der).ok());
-        match (ca, usage) {
-            (Some(ca), Some(usage)) if ca.ca && usage.key_cert_sign() => Ok(()),
-            _ => Err(CertificateError::NotAnAuthority),
+        let usages = self.extension(KEY_USAGE);
+        let usages = usages.and_then(|der| KeyUsage::from_der(der).ok());
+        ca.is_some_and(|ca| ca.ca) && usages.is_some_and(|usages| usage(&usages))
+    }
+
+    /// Checks that this certificate's key signed something that names `issuer`.
+    pub(super) fn signed(
+        &self,
+        issuer: &Name,
+        what: &SignedParts<'_>,
+        cache: &SignatureCache,
+    ) -> Result<(), CertificateError> {
+        if issuer != self.subject() {
+            return Err(CertificateError::Issuer);
+        }
+        if what.verify(self.rsa4096()?, cache) {
+            Ok(())
+        } else {
+            Err(CertificateError::Signature)
         }
     }
 
@@ -181,27 +185,6 @@ impl Certificate {
             Err(CertificateError::NotP384)
         }
     }
-}
-
-fn is_pss_sha384(parameters: &[u8]) -> bool {
-    let Some(body) = PSS_SHA384.get(2..) else {
-        return false;
-    };
-    let with_trailer = parameters
-        .strip_prefix(&[0x30, 0x39])
-        .and_then(|rest| rest.strip_prefix(body));
-    parameters == PSS_SHA384 || with_trailer == Some(&TRAILER)
-}
-
-/// The first element of the outer sequence, byte for byte.
-fn signed_part(bytes: &[u8]) -> der::Result<&[u8]> {
-    let mut outer = SliceReader::new(bytes)?;
-    outer.sequence(|inner| {
-        let tbs = inner.tlv_bytes()?;
-        inner.tlv_bytes()?;
-        inner.tlv_bytes()?;
-        Ok(tbs)
-    })
 }
 
 /// Size of the modulus in a PKCS#1 public key.

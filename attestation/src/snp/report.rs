@@ -3,11 +3,16 @@
 //!
 //! The signature covers the raw bytes before it. Nothing here is re-encoded to check it.
 
+use std::ops::RangeInclusive;
+
 use duckblind_protocol::ids::Digest;
 
+pub use super::firmware::Firmware;
 use crate::measurement::Measurement;
 use crate::snp::Generation;
 
+/// Layout versions that are known. 2 has neither processor nor mitigation fields, 5 has both.
+pub const VERSIONS: RangeInclusive<u32> = 2..=5;
 /// Bytes of a report, signature included.
 pub const REPORT_LEN: usize = 1184;
 /// Bytes that the signature covers.
@@ -35,6 +40,20 @@ pub enum SigningKey {
     Other(u8),
 }
 
+impl SigningKey {
+    /// Those that the specification defines.
+    pub const KNOWN: &'static [Self] = &[Self::Vcek, Self::Vlek];
+
+    /// The name in policies.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Vcek => "vcek",
+            Self::Vlek => "vlek",
+            Self::Other(_) => "other",
+        }
+    }
+}
+
 impl std::fmt::Display for SigningKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -43,17 +62,6 @@ impl std::fmt::Display for SigningKey {
             Self::Other(number) => write!(f, "key kind {number}"),
         }
     }
-}
-
-/// A firmware build, as `major.minor.build`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Firmware {
-    /// Build number.
-    pub build: u8,
-    /// Minor API version.
-    pub minor: u8,
-    /// Major API version.
-    pub major: u8,
 }
 
 /// A report's fields, in its order. What the hardware says, none of it judged.
@@ -307,6 +315,11 @@ impl Report {
     /// Whether the platform was told to hide its chip key.
     pub const fn chip_key_masked(&self) -> bool {
         self.key_info & 2 != 0
+    }
+
+    /// Whether it holds the digest of a key that signed the id block's key.
+    pub const fn author_key_enabled(&self) -> bool {
+        self.key_info & 1 != 0
     }
 
     /// From family and model; `None` before version 3 and for unknown processors.

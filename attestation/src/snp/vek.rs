@@ -1,11 +1,13 @@
-//! What a chip key's certificate says of chip and firmware (AMD "VCEK Certificate and KDS
-//! Interface Specification", X.509 extensions under 1.3.6.1.4.1.3704.1).
+//! What the certificate of a report's key says of chip or cloud, and of firmware (AMD "VCEK
+//! Certificate and KDS Interface Specification" and its VLEK counterpart, X.509 extensions under
+//! 1.3.6.1.4.1.3704.1).
 
 use const_oid::ObjectIdentifier;
 use der::Decode;
 use der::asn1::Ia5StringRef;
 
 use crate::snp::certificate::Certificate;
+use crate::snp::report::SigningKey;
 use crate::snp::{Generation, Tcb};
 
 /// Version of this set of extensions.
@@ -24,13 +26,24 @@ pub const MICROCODE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.
 pub const FMC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.3.9");
 /// Chip id.
 pub const HW_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.4");
+/// Cloud.
+pub const CSP_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.5");
 
 /// An extension that is missing or does not parse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("extension {0} is missing or malformed")]
 pub struct BadExtension(pub ObjectIdentifier);
 
-/// The extensions of a VCEK's certificate.
+/// Who holds the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// One chip (VCEK): its id, without the zeros that follow it in a report.
+    Chip(Vec<u8>),
+    /// A cloud, for many chips (VLEK): AMD's name for it, such as `CN=cc-us-east-2.amazonaws.com`.
+    Cloud(String),
+}
+
+/// The extensions of the certificate of a key that signs reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VekClaims {
     /// See [`Generation::struct_version`].
@@ -41,12 +54,12 @@ pub struct VekClaims {
     pub generation: Generation,
     /// Firmware that the key is derived from.
     pub tcb: Tcb,
-    /// The chip.
-    pub hw_id: Vec<u8>,
+    /// The chip or the cloud.
+    pub holder: Holder,
 }
 
 impl VekClaims {
-    /// Reads the extensions of a VCEK's certificate.
+    /// Reads the extensions.
     pub fn read(certificate: &Certificate) -> Result<Self, BadExtension> {
         let product = product(certificate).ok_or(BadExtension(PRODUCT))?;
         let generation = Generation::of_product(&product).ok_or(BadExtension(PRODUCT))?;
@@ -65,16 +78,41 @@ impl VekClaims {
                 snp: number(certificate, SNP)?,
                 microcode: number(certificate, MICROCODE)?,
             },
-            hw_id: hw_id(certificate, generation).ok_or(BadExtension(HW_ID))?,
+            holder: holder(certificate, generation)?,
         })
     }
 
-    /// Whether it names the chip that a report names.
+    /// The kind of key.
+    pub const fn kind(&self) -> SigningKey {
+        match self.holder {
+            Holder::Chip(_) => SigningKey::Vcek,
+            Holder::Cloud(_) => SigningKey::Vlek,
+        }
+    }
+
+    /// The chip, if it is one's.
+    pub fn hw_id(&self) -> Option<&[u8]> {
+        match &self.holder {
+            Holder::Chip(id) => Some(id),
+            Holder::Cloud(_) => None,
+        }
+    }
+
+    /// The cloud, if it is one's.
+    pub fn csp_id(&self) -> Option<&str> {
+        match &self.holder {
+            Holder::Chip(_) => None,
+            Holder::Cloud(name) => Some(name),
+        }
+    }
+
+    /// Whether it is the key of the chip that a report names.
     pub fn is_chip(&self, chip_id: &[u8; 64]) -> bool {
-        chip_id
-            .strip_prefix(self.hw_id.as_slice())
-            .is_some_and(|rest| rest.iter().all(|byte| *byte == 0))
-            && self.hw_id.iter().any(|byte| *byte != 0)
+        self.hw_id().is_some_and(|own| {
+            let rest = chip_id.strip_prefix(own);
+            rest.is_some_and(|rest| rest.iter().all(|byte| *byte == 0))
+                && own.iter().any(|byte| *byte != 0)
+        })
     }
 }
 
@@ -86,14 +124,27 @@ fn number(certificate: &Certificate, oid: ObjectIdentifier) -> Result<u8, BadExt
 }
 
 fn product(certificate: &Certificate) -> Option<String> {
-    let der = certificate.extension(PRODUCT)?;
-    let text = Ia5StringRef::from_der(der).ok()?;
-    Some(text.as_str().to_owned())
+    text(certificate.extension(PRODUCT)?)
+}
+
+fn text(der: &[u8]) -> Option<String> {
+    Some(Ia5StringRef::from_der(der).ok()?.as_str().to_owned())
+}
+
+/// One or the other: a certificate that speaks for both, or for neither, is of neither kind.
+fn holder(certificate: &Certificate, generation: Generation) -> Result<Holder, BadExtension> {
+    match (certificate.extension(HW_ID), certificate.extension(CSP_ID)) {
+        (Some(id), None) => hw_id(id, generation)
+            .map(Holder::Chip)
+            .ok_or(BadExtension(HW_ID)),
+        (None, Some(name)) => text(name).map(Holder::Cloud).ok_or(BadExtension(CSP_ID)),
+        (None, None) => Err(BadExtension(HW_ID)),
+        (Some(_), Some(_)) => Err(BadExtension(CSP_ID)),
+    }
 }
 
 /// Plain bytes, or wrapped in one more OCTET STRING: both are in the field.
-fn hw_id(certificate: &Certificate, generation: Generation) -> Option<Vec<u8>> {
-    let bytes = certificate.extension(HW_ID)?;
+fn hw_id(bytes: &[u8], generation: Generation) -> Option<Vec<u8>> {
     let len = generation.hw_id_len();
     let bytes = if bytes.len() == len {
         bytes

@@ -30,8 +30,8 @@ pub struct Config {
     pub listen: Listen,
     /// The release manifest, JSON.
     pub release: PathBuf,
-    /// Directory of the simulated platform, if one is to be used.
-    pub simulator: Option<PathBuf>,
+    /// The simulated platform, if one is to be used.
+    pub simulator: Option<Simulator>,
     /// The directory of provider `local-fake`.
     pub storage_root: PathBuf,
     /// Who may send jobs.
@@ -79,10 +79,39 @@ fn any() -> toml::Value {
     toml::Value::String("any".into())
 }
 
-#[derive(Deserialize)]
+/// A simulated platform.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Simulator {
-    dir: PathBuf,
+pub struct Simulator {
+    /// Where its files are.
+    pub dir: PathBuf,
+    /// Which of those in the directory.
+    #[serde(default)]
+    pub platform: SimulatedPlatform,
+}
+
+/// The platforms that can be simulated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SimulatedPlatform {
+    /// SEV-SNP with reports of version 3.
+    #[default]
+    SevSnp,
+    /// SEV-SNP with reports of version 5.
+    SevSnpV5,
+    /// TDX.
+    Tdx,
+}
+
+impl SimulatedPlatform {
+    /// As the file says it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::SevSnp => "sev-snp",
+            Self::SevSnpV5 => "sev-snp-v5",
+            Self::Tdx => "tdx",
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -312,7 +341,7 @@ impl Config {
         Ok(Self {
             listen: Listen::parse(&file.listen)?,
             release: file.release,
-            simulator: file.simulator.map(|simulator| simulator.dir),
+            simulator: file.simulator,
             storage_root: absolute("storage.root", file.storage.root)?,
             requesters: requesters(&file.requesters)?,
             limits: file.limits.checked()?,
@@ -370,6 +399,27 @@ mod tests {
         assert_eq!(
             config.listen.to_string(),
             "unix:/run/duckblind/enclave.sock"
+        );
+    }
+
+    #[test]
+    fn simulated_platforms() {
+        let platform = |line: &str| {
+            let text = format!("{LEAST}\n[simulator]\ndir = \"/p\"\n{line}");
+            Config::parse(&text).map(|config| config.simulator.unwrap().platform)
+        };
+        assert_eq!(platform("").unwrap(), SimulatedPlatform::SevSnp);
+        for one in [
+            SimulatedPlatform::SevSnp,
+            SimulatedPlatform::SevSnpV5,
+            SimulatedPlatform::Tdx,
+        ] {
+            let line = format!("platform = \"{}\"", one.name());
+            assert_eq!(platform(&line).unwrap(), one);
+        }
+        assert_eq!(
+            platform("platform = \"sgx\"").unwrap_err().code(),
+            "DB-ENC-002"
         );
     }
 

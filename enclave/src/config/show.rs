@@ -82,8 +82,10 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
     if let Some(dir) = &config.spill_dir {
         values.push(("spill.dir", path(dir)));
     }
-    if let Some(dir) = &config.simulator {
-        values.push(("simulator.dir", path(dir)));
+    if let Some(simulator) = &config.simulator {
+        values.push(("simulator.dir", path(&simulator.dir)));
+        let platform = simulator.platform.name().to_owned();
+        values.push(("simulator.platform", quoted(platform)));
     }
     values
 }

@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, watch};
 use zeroize::Zeroizing;
 
 use crate::clock::{BootTime, clock_source};
-use crate::config::Config;
+use crate::config::{Config, Simulator};
 use crate::error::EnclaveError;
 use crate::supervisor::epoch::{Epochs, Identity};
 use crate::supervisor::evidence::Turns;
@@ -40,7 +40,7 @@ pub async fn boot(
     phase: watch::Receiver<Phase>,
 ) -> Result<(Shared, InstanceId), EnclaveError> {
     let release = release(&config.release)?;
-    let platform = platform(config.simulator.as_deref())?;
+    let platform = platform(config.simulator.as_ref())?;
     let storage = storage(&config.storage_root)?;
     let pool = Pool::new(config, spawner)?;
     // A wall that does not stand here and now is no wall: what is attested is what was read back.
@@ -147,26 +147,31 @@ fn storage(path: &Path) -> Result<OwnedFd, EnclaveError> {
 }
 
 #[cfg(feature = "simulator")]
-fn platform(simulator: Option<&Path>) -> Result<Platform, EnclaveError> {
-    use duckblind_attestation::simulator::SimulatedSnp;
-    match simulator {
-        None => hardware(),
-        Some(dir) => {
-            let simulated =
-                SimulatedSnp::open(dir).map_err(|error| EnclaveError::Attest(Box::new(error)))?;
-            tracing::warn!(
-                "SIMULATED PLATFORM: nothing here is protected from this machine's owner"
-            );
-            Ok(Platform {
-                attester: Arc::new(simulated),
-                sim: true,
-            })
-        }
-    }
+fn platform(simulator: Option<&Simulator>) -> Result<Platform, EnclaveError> {
+    use crate::config::SimulatedPlatform;
+    use duckblind_attestation::simulator::{ReportVersion, SimulatedSnp, SimulatedTdx};
+
+    let Some(Simulator { dir, platform }) = simulator else {
+        return hardware();
+    };
+    let snp = |version| {
+        SimulatedSnp::open(dir).map(|snp| Arc::new(snp.with(version)) as Arc<dyn Attester>)
+    };
+    let simulated = match platform {
+        SimulatedPlatform::SevSnp => snp(ReportVersion::V3),
+        SimulatedPlatform::SevSnpV5 => snp(ReportVersion::V5),
+        SimulatedPlatform::Tdx => SimulatedTdx::open(dir).map(|tdx| Arc::new(tdx) as _),
+    };
+    let attester = simulated.map_err(|error| EnclaveError::Attest(Box::new(error)))?;
+    tracing::warn!("SIMULATED PLATFORM: nothing here is protected from this machine's owner");
+    Ok(Platform {
+        attester,
+        sim: true,
+    })
 }
 
 #[cfg(not(feature = "simulator"))]
-fn platform(simulator: Option<&Path>) -> Result<Platform, EnclaveError> {
+fn platform(simulator: Option<&Simulator>) -> Result<Platform, EnclaveError> {
     match simulator {
         None => hardware(),
         Some(_) => Err(EnclaveError::NoSimulator),

@@ -30,10 +30,7 @@ fn platform() -> &'static Path {
     static PLATFORM: OnceLock<PathBuf> = OnceLock::new();
     PLATFORM.get_or_init(|| {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("simulated-platform");
-        if simulator::root_digest(&dir).is_err() {
-            let _ = fs::remove_dir_all(&dir);
-            simulator::create(&dir).unwrap();
-        }
+        simulator::create(&dir).unwrap();
         dir
     })
 }

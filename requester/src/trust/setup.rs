@@ -231,9 +231,9 @@ mod simulated {
         release: &Path,
     ) -> Result<String, RequesterError> {
         let (measurement, release) = reference_values(binary, release)?;
-        let root = simulator::create(dir)?;
+        let roots = simulator::create(dir)?;
         Ok(
-            fill_development(TEMPLATE, &[root], &[measurement], &[release])
+            fill_development(TEMPLATE, &[roots.snp], &[measurement], &[release])
                 .map_err(TrustError::from)?,
         )
     }

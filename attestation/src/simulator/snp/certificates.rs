@@ -4,6 +4,8 @@ use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
     ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RsaKeyPair,
 };
+#[cfg(test)]
+use const_oid::ObjectIdentifier;
 use der::Encode as _;
 use der::asn1::Ia5String;
 use duckblind_protocol::ids::random_bytes;
@@ -21,6 +23,13 @@ use crate::snp::{Generation, Tcb, vek};
 const ARK: &str = "ARK";
 const ASK: &str = "SEV";
 const VCEK: &str = "SEV-VCEK";
+#[cfg(test)]
+const ASVK: &str = "SEV-VLEK";
+#[cfg(test)]
+const VLEK: &str = "SEV-VLEK-Key";
+/// The cloud that a VLEK's certificate names.
+#[cfg(test)]
+pub(crate) const CSP_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.5");
 
 /// What a chip key's certificate says of its chip.
 #[derive(Clone, Debug)]
@@ -38,7 +47,7 @@ impl Chip {
     }
 }
 
-/// A chip key with its certificate.
+/// A key that signs reports, with its certificate.
 pub(crate) struct ChipKey {
     pub(crate) certificate: Vec<u8>,
     pub(crate) pkcs8: Zeroizing<Vec<u8>>,
@@ -57,18 +66,9 @@ impl Authority {
     pub(crate) fn generate() -> Result<Self, SimulatorError> {
         let ark = RsaKeyPair::generate(KeySize::Rsa4096)?;
         let ask = RsaKeyPair::generate(KeySize::Rsa4096)?;
-        let signer = |common, key: &RsaKeyPair| {
-            let subject = Subject {
-                name: name(common)?,
-                key: key.public()?,
-                validity: period(LONG_DAYS)?,
-                extensions: authority(None)?,
-            };
-            subject.issued_by(&name(ARK)?, &ark)
-        };
         Ok(Self {
-            ark_der: signer(ARK, &ark)?,
-            ask_der: signer(ASK, &ask)?,
+            ark_der: authority_of(ARK, &ark, &ark)?,
+            ask_der: authority_of(ASK, &ask, &ark)?,
             ark,
             ask,
         })
@@ -93,18 +93,73 @@ impl Authority {
         &self,
         extensions: Vec<Extension>,
     ) -> Result<ChipKey, SimulatorError> {
-        let pair = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING)?;
-        let subject = Subject {
-            name: name(VCEK)?,
-            key: public_key(pair.public_key())?,
-            validity: period(PLATFORM_DAYS)?,
-            extensions,
-        };
-        Ok(ChipKey {
-            certificate: subject.issued_by(&name(ASK)?, &self.ask)?,
-            pkcs8: Zeroizing::new(pair.to_pkcs8v1()?.as_ref().to_vec()),
+        signing_key(VCEK, extensions, ASK, &self.ask)
+    }
+
+    /// A signer of keys for clouds; takes seconds.
+    #[cfg(test)]
+    pub(crate) fn cloud(&self) -> Result<CloudAuthority, SimulatorError> {
+        let asvk = RsaKeyPair::generate(KeySize::Rsa4096)?;
+        Ok(CloudAuthority {
+            asvk_der: authority_of(ASVK, &asvk, &self.ark)?,
+            asvk,
         })
     }
+}
+
+/// The signer (ASVK) of keys that AMD gives to clouds (VLEK).
+#[cfg(test)]
+pub(crate) struct CloudAuthority {
+    asvk: RsaKeyPair,
+    pub(crate) asvk_der: Vec<u8>,
+}
+
+#[cfg(test)]
+impl CloudAuthority {
+    /// A key of the cloud `csp_id` for machines with firmware `tcb`: its certificate names no chip.
+    pub(super) fn key(&self, csp_id: &str, tcb: Tcb) -> Result<ChipKey, SimulatorError> {
+        let chip = Chip { id: [0; 64], tcb };
+        let mut extensions = chip_extensions(&chip, super::GENERATION)?;
+        extensions.retain(|extension| extension.extn_id != vek::HW_ID);
+        let csp_id = Ia5String::new(csp_id)?.to_der()?;
+        extensions.push(extension(CSP_ID, false, csp_id)?);
+        signing_key(VLEK, extensions, ASVK, &self.asvk)
+    }
+}
+
+/// The certificate of an authority, signed by the root.
+fn authority_of(
+    common: &str,
+    key: &RsaKeyPair,
+    ark: &RsaKeyPair,
+) -> Result<Vec<u8>, SimulatorError> {
+    let subject = Subject {
+        name: name(common)?,
+        key: key.public()?,
+        validity: period(LONG_DAYS)?,
+        extensions: authority(None)?,
+    };
+    subject.issued_by(&name(ARK)?, ark)
+}
+
+/// A new key that signs reports.
+fn signing_key(
+    common: &str,
+    extensions: Vec<Extension>,
+    issuer: &str,
+    by: &RsaKeyPair,
+) -> Result<ChipKey, SimulatorError> {
+    let pair = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING)?;
+    let subject = Subject {
+        name: name(common)?,
+        key: public_key(pair.public_key())?,
+        validity: period(PLATFORM_DAYS)?,
+        extensions,
+    };
+    Ok(ChipKey {
+        certificate: subject.issued_by(&name(issuer)?, by)?,
+        pkcs8: Zeroizing::new(pair.to_pkcs8v1()?.as_ref().to_vec()),
+    })
 }
 
 /// The extensions of a VCEK.

@@ -6,7 +6,9 @@ use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair};
 use duckblind_protocol::ids::Digest;
 
 use super::super::disk::{read, write_once};
-use super::{Authority, Chip, SimulatorError, TCB};
+use super::{Authority, Chip, Signer, SimulatorError, TCB};
+#[cfg(test)]
+use super::{CloudAuthority, certificates::ChipKey};
 use crate::evidence::Endorsements;
 use crate::snp::certificate::Certificate;
 use crate::snp::vek::VekClaims;
@@ -21,7 +23,7 @@ const VCEK_KEY: &str = "vcek.key";
 pub(super) struct Platform {
     pub(super) endorsements: Endorsements,
     pub(super) key: EcdsaKeyPair,
-    pub(super) chip: Chip,
+    pub(super) signer: Signer,
 }
 
 /// Makes a platform in `dir` unless there is one.
@@ -51,11 +53,8 @@ pub(super) fn load(dir: &Path) -> Result<Platform, SimulatorError> {
     let damaged = |name: &str| SimulatorError::Damaged(dir.join(name));
     let certificate = Certificate::from_der(&vek).map_err(|_| damaged(VCEK))?;
     let claims = VekClaims::read(&certificate).map_err(|_| damaged(VCEK))?;
-    let id = claims
-        .hw_id
-        .as_slice()
-        .try_into()
-        .map_err(|_| damaged(VCEK))?;
+    let id = claims.hw_id().and_then(|id| id.try_into().ok());
+    let id = id.ok_or_else(|| damaged(VCEK))?;
     let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, &key)
         .map_err(|_| damaged(VCEK_KEY))?;
     Ok(Platform {
@@ -67,10 +66,10 @@ pub(super) fn load(dir: &Path) -> Result<Platform, SimulatorError> {
             tdx: None,
         },
         key,
-        chip: Chip {
+        signer: Signer::Chip(Chip {
             id,
             tcb: claims.tcb,
-        },
+        }),
     })
 }
 
@@ -80,17 +79,37 @@ pub(super) fn in_memory(
     chip: Chip,
     extensions: Vec<x509_cert::ext::Extension>,
 ) -> Result<Platform, SimulatorError> {
-    let chip_key = authority.chip_key_with(extensions)?;
-    let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, &chip_key.pkcs8);
+    let key = authority.chip_key_with(extensions)?;
+    unwritten(authority, &authority.ask_der, key, Signer::Chip(chip))
+}
+
+#[cfg(test)]
+pub(super) fn in_memory_of_cloud(
+    authority: &Authority,
+    cloud: &CloudAuthority,
+    csp_id: &str,
+) -> Result<Platform, SimulatorError> {
+    let key = cloud.key(csp_id, TCB)?;
+    unwritten(authority, &cloud.asvk_der, key, Signer::Cloud(TCB))
+}
+
+#[cfg(test)]
+fn unwritten(
+    authority: &Authority,
+    ask_der: &[u8],
+    key: ChipKey,
+    signer: Signer,
+) -> Result<Platform, SimulatorError> {
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, &key.pkcs8);
     Ok(Platform {
         endorsements: Endorsements {
-            vek: Some(chip_key.certificate),
-            ask: Some(authority.ask_der.clone()),
+            vek: Some(key.certificate),
+            ask: Some(ask_der.to_vec()),
             ark: Some(authority.ark_der.clone()),
             crl: Some(authority.crl(&Authority::first_list()?)?),
             tdx: None,
         },
-        key: key.map_err(|_| SimulatorError::Crypto)?,
-        chip,
+        key: pair.map_err(|_| SimulatorError::Crypto)?,
+        signer,
     })
 }

@@ -6,16 +6,18 @@ use std::os::unix::fs::PermissionsExt;
 
 use duckblind_protocol::coded::Coded;
 
-use aws_lc_rs::signature::{RSA_PSS_2048_8192_SHA384, UnparsedPublicKey};
+use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED, RSA_PSS_2048_8192_SHA384, UnparsedPublicKey};
 use der::{Decode, Encode};
 use x509_cert::crl::CertificateList;
 use x509_cert::ext::pkix::CrlNumber;
 use x509_cert::serial_number::SerialNumber;
 
+use super::certificates::CSP_ID;
 use super::*;
-use crate::simulator::{create, root_digest};
-use crate::snp::report::{ParsedReport, REPORT_LEN};
-use crate::testing::{platform, platform_dir, stranger};
+use crate::snp::certificate::Certificate;
+use crate::snp::report::{ParsedReport, REPORT_LEN, SigningKey};
+use crate::snp::vek;
+use crate::testing::{cloud, platform, platform_dir, stranger};
 
 fn copy() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -24,18 +26,6 @@ fn copy() -> tempfile::TempDir {
         fs::copy(entry.path(), dir.path().join(entry.file_name())).unwrap();
     }
     dir
-}
-
-#[test]
-fn files_are_private_and_made_once() {
-    let before = root_digest(platform_dir()).unwrap();
-    assert_eq!(create(platform_dir()).unwrap(), before);
-    for name in ["ark.der", "ask.der", "crl.der", "vcek.der", "vcek.key"] {
-        let mode = fs::metadata(platform_dir().join(name))
-            .unwrap()
-            .permissions();
-        assert_eq!(mode.mode() & 0o777, 0o600, "{name}");
-    }
 }
 
 #[test]
@@ -65,6 +55,46 @@ fn reports_have_the_hardware_layout() {
     // Little-endian: the number's top byte comes last, then 24 zeros.
     assert_eq!(evidence.report[0x2a0 + 47], parsed.signature[0]);
     assert_eq!(evidence.report[0x2a0 + 48..0x2e8], [0; 24]);
+}
+
+#[test]
+fn reports_of_version_5() {
+    let platform = SimulatedSnp::open(platform_dir())
+        .unwrap()
+        .with(ReportVersion::V5);
+    let evidence = platform.attest(&[7; 64]).unwrap();
+    let parsed = ParsedReport::parse(&evidence.report).unwrap();
+    assert_eq!(parsed.report, platform.report(&[7; 64]));
+    assert!(parsed.reserved_clean);
+    assert_eq!(parsed.report.version, 5);
+    // Two numbers of eight bytes after the firmware at launch.
+    assert_eq!(
+        evidence.report[0x1f8..0x208],
+        [[3, 0, 0, 0, 0, 0, 0, 0]; 2].concat()
+    );
+}
+
+#[test]
+fn a_clouds_key_names_the_cloud_and_no_chip() {
+    let measurement = platform().measurement();
+    let platform =
+        SimulatedSnp::made_by_cloud(stranger(), cloud(), "CN=cloud.example", measurement).unwrap();
+    let evidence = platform.attest(&[7; 64]).unwrap();
+    let parsed = ParsedReport::parse(&evidence.report).unwrap();
+    assert_eq!(parsed.report.signing_key(), SigningKey::Vlek);
+    assert_eq!(parsed.report.chip_id, [0; 64]);
+    let of = |der: Option<Vec<u8>>| Certificate::from_der(&der.unwrap()).unwrap();
+    let vlek = of(evidence.endorsements.vek);
+    let asvk = of(evidence.endorsements.ask);
+    let ark = of(evidence.endorsements.ark);
+    vlek.signed_by(&asvk).unwrap();
+    asvk.signed_by(&ark).unwrap();
+    UnparsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, vlek.p384().unwrap())
+        .verify(parsed.signed, &parsed.signature)
+        .unwrap();
+    assert!(vlek.extension(vek::HW_ID).is_none());
+    let csp_id = vlek.extension(CSP_ID).unwrap();
+    assert_eq!(csp_id, [&[0x16, 16][..], b"CN=cloud.example"].concat());
 }
 
 #[test]
@@ -101,7 +131,7 @@ fn a_link_is_not_followed() {
 #[test]
 fn damaged_files() {
     for name in ["vcek.der", "vcek.key"] {
-        for content in [b"nothing".to_vec(), vec![0; 20_000]] {
+        for content in [b"nothing".to_vec(), vec![0; 100_000]] {
             let dir = copy();
             fs::write(dir.path().join(name), &content).unwrap();
             assert_eq!(
