@@ -7,8 +7,9 @@
     clippy::panic
 )]
 
+mod examined;
 mod https;
 mod refusing;
 mod relaying;
-mod rig;
+pub(crate) mod rig;
 mod standing;

@@ -45,7 +45,10 @@ pub(super) fn service(machine: &Machine) -> Finding {
             "timedatectl timesync-status says which server it asks",
         )
     } else {
-        Finding::skip(SERVICE, "not systemd-timesyncd: its state cannot be read here")
+        Finding::skip(
+            SERVICE,
+            "not systemd-timesyncd: its state cannot be read here",
+        )
     }
 }
 

@@ -25,7 +25,10 @@ pub(super) fn examine(machine: &Machine, processor: Option<&Processor>) -> Vec<F
     match processor.technology() {
         Some(Technology::Snp(_)) => vec![snp(machine)],
         Some(Technology::Tdx(_)) => vec![tdx(machine), quoting(machine)],
-        None => vec![Finding::skip(CHECK, "the processor offers none that is known")],
+        None => vec![Finding::skip(
+            CHECK,
+            "the processor offers none that is known",
+        )],
     }
 }
 

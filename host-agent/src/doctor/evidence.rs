@@ -90,7 +90,10 @@ fn snp(evidence: &Evidence) -> [Finding; 2] {
             "update duckblind-host; until then, requesters refuse it too",
         ),
     };
-    [what, snp_endorsements(&evidence.endorsements, claims, reported)]
+    [
+        what,
+        snp_endorsements(&evidence.endorsements, claims, reported),
+    ]
 }
 
 fn claims(endorsements: &Endorsements) -> Option<VekClaims> {
@@ -116,7 +119,10 @@ fn snp_endorsements(
     {
         return Finding::fail(
             ENDORSEMENTS,
-            format!("the VEK carried is for firmware {}, the report says {reported}", claims.tcb),
+            format!(
+                "the VEK carried is for firmware {}, the report says {reported}",
+                claims.tcb
+            ),
             "the firmware was updated since: import the certificate for its present version",
         );
     }
@@ -152,4 +158,86 @@ fn tdx(evidence: &Evidence) -> [Finding; 2] {
         ),
     };
     [Finding::pass(CHECK, what), endorsements]
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use duckblind_attestation::snp::report::REPORT_LEN;
+
+    use super::super::finding::Outcome;
+    use super::*;
+
+    /// A report that says this, and nothing else.
+    fn evidence(version: u8, cpuid: [u8; 2], reported: [u8; 8]) -> Evidence {
+        let mut report = vec![0; REPORT_LEN];
+        report[0] = version;
+        report[0x180..0x188].copy_from_slice(&reported);
+        report[0x188..0x18a].copy_from_slice(&cpuid);
+        Evidence {
+            v: 1,
+            tee: Tee::SevSnp,
+            report,
+            key_statement: vec![],
+            challenge: vec![],
+            config: vec![],
+            release: vec![],
+            endorsements: Endorsements::default(),
+            event_log: None,
+        }
+    }
+
+    #[test]
+    fn reports_are_named() {
+        for (version, cpuid, tcb, outcome, words) in [
+            (
+                3,
+                [0x19, 0x11],
+                [10, 0, 0, 0, 0, 0, 23, 84],
+                Outcome::Pass,
+                "sev-snp report version 3, genoa, reported TCB bootloader=10 tee=0 snp=23 microcode=84",
+            ),
+            (
+                5,
+                [0x1a, 0x02],
+                [1, 1, 1, 4, 0, 0, 0, 81],
+                Outcome::Pass,
+                "version 5, turin, reported TCB fmc=1 bootloader=1",
+            ),
+            (
+                3,
+                [0x19, 0x01],
+                [4, 0, 0, 0, 0, 0, 24, 219],
+                Outcome::Warn,
+                "milan, reported TCB bootloader=4 tee=0 snp=24 microcode=219, off by default",
+            ),
+            (3, [0x17, 0x31], [0; 8], Outcome::Warn, "does not know"),
+            (2, [0, 0], [0; 8], Outcome::Warn, "does not know"),
+            // A reserved byte is set.
+            (
+                3,
+                [0x19, 0x11],
+                [0, 0, 1, 0, 0, 0, 0, 0],
+                Outcome::Warn,
+                "does not know",
+            ),
+        ] {
+            let [what, endorsements] = examine(&evidence(version, cpuid, tcb));
+            assert_eq!(what.outcome, outcome, "{}", what.detail);
+            assert!(what.detail.contains(words), "{}", what.detail);
+            assert_eq!(what.hint.is_some(), outcome == Outcome::Warn);
+            assert_eq!(endorsements.outcome, Outcome::Warn);
+            assert!(endorsements.detail.contains("(VEK) is not carried"));
+        }
+    }
+
+    #[test]
+    fn bytes_of_another_length_are_no_report() {
+        let mut evidence = evidence(3, [0x19, 0x11], [0; 8]);
+        evidence.report.push(0);
+        let [what, endorsements] = examine(&evidence);
+        assert_eq!(what.outcome, Outcome::Fail);
+        assert!(what.detail.starts_with("1185 bytes"));
+        assert_eq!(endorsements.outcome, Outcome::Skip);
+    }
 }

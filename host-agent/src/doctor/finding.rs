@@ -60,13 +60,10 @@ impl Finding {
 
     /// A failure in the words of `error`; `hint` if it has none of its own.
     pub(super) fn failed(check: &'static str, error: &dyn Coded, hint: &str) -> Self {
-        let mut detail = format!("{}: {error}", error.code());
-        if let Some(expected) = error.expected() {
-            detail += &format!("; expected {expected}");
-        }
-        if let Some(got) = error.got() {
-            detail += &format!("; got {got}");
-        }
+        let expected = error.expected().map(|text| format!("; expected {text}"));
+        let got = error.got().map(|text| format!("; got {text}"));
+        let (expected, got) = (expected.unwrap_or_default(), got.unwrap_or_default());
+        let detail = format!("{}: {error}{expected}{got}", error.code());
         Self::fail(
             check,
             detail,

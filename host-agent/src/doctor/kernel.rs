@@ -95,11 +95,24 @@ mod tests {
     fn what_a_confidential_guest_lacks_is_a_failure() {
         let inside = "/sys/kernel/config/tsm/report/x";
         let device = "/dev/sev-guest";
-        assert_eq!(said(GUEST, "6.7.0", MOUNTS, &[device, inside]).outcome, Outcome::Pass);
+        assert_eq!(
+            said(GUEST, "6.7.0", MOUNTS, &[device, inside]).outcome,
+            Outcome::Pass
+        );
         for (release, mounts, files, word) in [
             ("6.6.9", MOUNTS, &[device, inside][..], "6.7 is the first"),
-            ("6.7.0", "proc /proc proc rw 0 0", &[device, inside], "not mounted"),
-            ("6.7.0", MOUNTS, &[device], "no /sys/kernel/config/tsm/report"),
+            (
+                "6.7.0",
+                "proc /proc proc rw 0 0",
+                &[device, inside],
+                "not mounted",
+            ),
+            (
+                "6.7.0",
+                MOUNTS,
+                &[device],
+                "no /sys/kernel/config/tsm/report",
+            ),
         ] {
             let finding = said(GUEST, release, mounts, files);
             assert_eq!(finding.outcome, Outcome::Fail, "{word}");

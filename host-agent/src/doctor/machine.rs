@@ -45,7 +45,8 @@ impl Machine {
     }
 
     fn at(&self, path: &str) -> PathBuf {
-        self.root.join(Path::new(path).strip_prefix("/").unwrap_or(Path::new(path)))
+        self.root
+            .join(Path::new(path).strip_prefix("/").unwrap_or(Path::new(path)))
     }
 }
 

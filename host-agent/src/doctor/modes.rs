@@ -87,7 +87,10 @@ impl Open {
         };
         Some(Self {
             to_anyone: mode & OTHERS_WRITE != 0,
-            told: format!("{shown} can be changed by {writers} (mode {:04o})", mode & 0o7777),
+            told: format!(
+                "{shown} can be changed by {writers} (mode {:04o})",
+                mode & 0o7777
+            ),
             remedy: format!("chmod go-w {shown}"),
         })
     }

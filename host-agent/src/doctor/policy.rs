@@ -7,7 +7,6 @@ use duckblind_attestation::check::Check;
 use duckblind_attestation::evidence::Endorsements;
 use duckblind_attestation::policy::{MAX_POLICY, Policy};
 use duckblind_attestation::reason::Reason;
-use duckblind_protocol::coded::Coded;
 use duckblind_protocol::ids::UnixTime;
 
 use super::evidence::Answer;
@@ -16,20 +15,29 @@ use crate::files;
 
 const CHECK: &str = "policy";
 
-/// The policy in a file, or the finding that it is none.
-pub(super) fn load(path: &Path) -> Result<Policy, Finding> {
-    let failed = |error: &dyn Coded| Finding::failed(CHECK, error, "policies/ has commented ones");
-    let bytes =
-        files::read_small(path, "the policy", MAX_POLICY as u64).map_err(|error| failed(&error))?;
-    let text = String::from_utf8(bytes).map_err(|_| {
-        let detail = format!("{} is not UTF-8", path.display());
-        Finding::fail(CHECK, detail, "policies are TOML; policies/ has commented ones")
-    })?;
-    Policy::parse(&text).map_err(|error| failed(&error))
+/// Every check that fails is a finding. `file` holds the policy.
+pub(super) fn examine(file: Option<&Path>, answer: Option<&Answer>, now: UnixTime) -> Vec<Finding> {
+    let Some(file) = file else {
+        let skip = Finding::skip(CHECK, "none given");
+        return vec![skip.hint("--policy FILE judges the enclave's evidence as requesters do")];
+    };
+    match (load(file), answer) {
+        (Err(finding), _) => vec![finding],
+        (Ok(_), None) => vec![Finding::skip(CHECK, "no evidence")],
+        (Ok(policy), Some(answer)) => judge(&policy, answer, now),
+    }
 }
 
-/// Every check that fails is a finding.
-pub(super) fn examine(policy: &Policy, answer: &Answer, now: UnixTime) -> Vec<Finding> {
+fn load(file: &Path) -> Result<Policy, Finding> {
+    const HINT: &str = "policies/ has commented ones";
+    let bytes = files::read_small(file, "the policy", MAX_POLICY as u64)
+        .map_err(|error| Finding::failed(CHECK, &error, HINT))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Finding::fail(CHECK, format!("{} is not UTF-8", file.display()), HINT))?;
+    Policy::parse(&text).map_err(|error| Finding::failed(CHECK, &error, HINT))
+}
+
+fn judge(policy: &Policy, answer: &Answer, now: UnixTime) -> Vec<Finding> {
     let appraisal = appraise(&Inputs {
         evidence: &answer.bytes,
         endorsements: &Endorsements::default(),

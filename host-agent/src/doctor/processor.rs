@@ -135,7 +135,13 @@ mod tests {
     #[test]
     fn each_is_named() {
         for (vendor, family, model, outcome, word) in [
-            ("AuthenticAMD", 25, 1, Outcome::Warn, "milan, off by default"),
+            (
+                "AuthenticAMD",
+                25,
+                1,
+                Outcome::Warn,
+                "milan, off by default",
+            ),
             ("AuthenticAMD", 25, 17, Outcome::Pass, "genoa"),
             ("AuthenticAMD", 25, 160, Outcome::Pass, "genoa"),
             ("AuthenticAMD", 26, 2, Outcome::Pass, "turin"),
@@ -156,7 +162,11 @@ mod tests {
 
     #[test]
     fn other_machines_say_nothing() {
-        for text in ["", "processor\t: 0\nBogoMIPS\t: 50.00\n", "vendor_id: AuthenticAMD"] {
+        for text in [
+            "",
+            "processor\t: 0\nBogoMIPS\t: 50.00\n",
+            "vendor_id: AuthenticAMD",
+        ] {
             assert_eq!(said(text).outcome, Outcome::Skip);
         }
         assert_eq!(examine(None).outcome, Outcome::Skip);
