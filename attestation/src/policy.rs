@@ -23,7 +23,10 @@ pub use error::PolicyError;
 pub use fill::fill_development;
 pub use non_empty::NonEmpty;
 pub(crate) use snp::{Floor, GuestBits, GuestIdentity, Root, SnpPolicy};
-pub(crate) use tdx::TdxPolicy;
+pub(crate) use tdx::{
+    ConfigId, GuestPolicy, INTEL_ROOT, LoggedEvent, MemoryProtection, PlatformPolicy, Register,
+    TcbPolicy, TdxImage, TdxPolicy, TdxRoot,
+};
 
 use crate::config::{Backend, Clock, ConfigLimits, Provider, Timeouts, Wall};
 use crate::measurement::Measurement;

@@ -1,6 +1,8 @@
 //! Hardware reports by themselves, without an envelope: for looking into reports of any origin, and
 //! for test vectors. Nobody is expected here, so nothing follows for a job.
 
+mod tdx;
+
 use duckblind_protocol::ids::UnixTime;
 
 use super::snp::{self, Rules};
@@ -11,12 +13,18 @@ use crate::policy::{PolicyError, Root, SnpPolicy};
 use crate::reason::Reason;
 use crate::snp::report::{SigningKey, VERSIONS};
 use crate::snp::{Generation, SignatureCache};
+pub use tdx::tdx;
 
 /// What was found out of a report by itself.
 #[derive(Debug)]
 pub struct CryptoVerdict {
     /// Every check made, in order.
     pub checks: Vec<Check>,
+    /// Intel's word on the platform's security versions, such as `UpToDate`. None for other
+    /// vendors, and if the report is not accepted.
+    pub tcb_status: Option<String>,
+    /// Intel's advisories that apply to them.
+    pub advisories: Vec<String>,
     accepted: bool,
 }
 
@@ -25,6 +33,8 @@ impl CryptoVerdict {
         Self {
             accepted: whole && checks.all_passed(),
             checks: checks.into_list(),
+            tcb_status: None,
+            advisories: Vec::new(),
         }
     }
 

@@ -75,6 +75,35 @@ impl Section {
         }
     }
 
+    /// Tables in a list, each with these keys.
+    pub(super) fn tables(
+        &mut self,
+        key: &'static str,
+        keys: &'static [&'static str],
+    ) -> Result<Vec<Self>, PolicyError> {
+        let items = match self.take(key)? {
+            Value::Array(items) => items,
+            other => return Err(self.wrong(key, "a list of tables", &other)),
+        };
+        let open = |(at, item)| match item {
+            Value::Table(table) => Self::open(&format!("{}[{at}]", self.at(key)), table, keys),
+            other => Err(self.wrong(key, "a list of tables", &other)),
+        };
+        items.into_iter().enumerate().map(open).collect()
+    }
+
+    /// A string, parsed.
+    pub(super) fn value<T>(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, PolicyError> {
+        let value = self.take(key)?;
+        let parsed = value.as_str().and_then(parse);
+        parsed.ok_or_else(|| self.wrong(key, expected, &value))
+    }
+
     pub(super) fn text(&mut self, key: &'static str) -> Result<String, PolicyError> {
         match self.take(key)? {
             Value::String(text) => Ok(text),

@@ -14,6 +14,7 @@ use x509_cert::serial_number::SerialNumber;
 
 use super::certificates::CSP_ID;
 use super::*;
+use crate::snp::SignatureCache;
 use crate::snp::certificate::Certificate;
 use crate::snp::report::{ParsedReport, REPORT_LEN, SigningKey};
 use crate::snp::vek;
@@ -87,8 +88,8 @@ fn a_clouds_key_names_the_cloud_and_no_chip() {
     let vlek = of(evidence.endorsements.vek);
     let asvk = of(evidence.endorsements.ask);
     let ark = of(evidence.endorsements.ark);
-    vlek.signed_by(&asvk).unwrap();
-    asvk.signed_by(&ark).unwrap();
+    vlek.signed_by(&asvk, &SignatureCache::none()).unwrap();
+    asvk.signed_by(&ark, &SignatureCache::none()).unwrap();
     UnparsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, vlek.p384().unwrap())
         .verify(parsed.signed, &parsed.signature)
         .unwrap();
