@@ -12,4 +12,6 @@ mod https;
 mod refusing;
 mod relaying;
 pub(crate) mod rig;
+#[cfg(feature = "simulator")]
+pub(crate) mod simulated;
 mod standing;

@@ -236,4 +236,46 @@ mod tests {
             assert_eq!(finding.outcome, Outcome::Fail);
         }
     }
+    /// Each of a simulated platform's, some time before and after its end.
+    #[cfg(feature = "simulator")]
+    #[test]
+    fn documents_of_amd() {
+        use duckblind_attestation::attester::Attester as _;
+
+        let endorsements = crate::tests::simulated::snp()
+            .attest(&[0; 64])
+            .unwrap()
+            .endorsements;
+        let documents = amd(&endorsements);
+        assert_eq!(documents.len(), 4);
+        for document in documents {
+            let document = document.unwrap();
+            let said = |now: i64| {
+                let about = |finding: &Finding| finding.detail.contains(document.name);
+                let findings = examine(&endorsements, UnixTime(now));
+                findings
+                    .into_iter()
+                    .find(about)
+                    .map(|finding| finding.outcome)
+            };
+            let (from, until) = (document.from.0, document.until.0);
+            assert_eq!(said(from - 1), Some(Outcome::Fail), "{}", document.name);
+            assert_eq!(
+                said(until - 29 * DAY),
+                Some(Outcome::Warn),
+                "{}",
+                document.name
+            );
+            assert_eq!(said(until), Some(Outcome::Warn), "{}", document.name);
+            assert_eq!(said(until + 1), Some(Outcome::Fail), "{}", document.name);
+        }
+        let young = UnixTime(amd(&endorsements)[0].as_ref().unwrap().from.0 + DAY);
+        let findings = examine(&endorsements, young);
+        assert_eq!(findings.len(), 1);
+        assert!(
+            findings[0]
+                .detail
+                .starts_with("4 good; the VEK certificate ends first, in ")
+        );
+    }
 }

@@ -6,6 +6,7 @@ use duckblind_attestation::snp::certificate::Certificate;
 use duckblind_attestation::snp::report::ParsedReport;
 use duckblind_attestation::snp::vek::VekClaims;
 use duckblind_attestation::snp::{Generation, Tcb};
+use duckblind_attestation::tdx::Quote;
 use duckblind_protocol::frames::ChallengeRequest;
 use duckblind_protocol::handshake::VERSION;
 use duckblind_protocol::ids::{Digest, Nonce};
@@ -149,7 +150,20 @@ fn snp_endorsements(
 }
 
 fn tdx(evidence: &Evidence) -> [Finding; 2] {
-    let what = format!("tdx quote of {} bytes", evidence.report.len());
+    let what = match Quote::parse(&evidence.report) {
+        Ok(quote) => {
+            // The module can be updated under a running guest; only later quotes say so.
+            let launch = quote.body.tee_tcb_svn;
+            let svn = quote.body.td15.map_or(launch, |td15| td15.tee_tcb_svn2);
+            let (version, svn) = (quote.version, hex::encode(svn));
+            Finding::pass(CHECK, format!("tdx quote version {version}, TCB SVN {svn}"))
+        }
+        Err(error) => Finding::fail(
+            CHECK,
+            format!("this is no tdx quote: {error}"),
+            "look into the log of the host's quoting service (qgsd)",
+        ),
+    };
     let endorsements = match &evidence.endorsements.tdx {
         Some(_) => Finding::pass(ENDORSEMENTS, "carried: Intel's collateral"),
         None => Finding::skip(
@@ -157,7 +171,7 @@ fn tdx(evidence: &Evidence) -> [Finding; 2] {
             "none carried, as is usual: whoever appraises fetches Intel's collateral",
         ),
     };
-    [Finding::pass(CHECK, what), endorsements]
+    [what, endorsements]
 }
 
 #[cfg(test)]

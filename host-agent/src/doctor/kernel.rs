@@ -41,8 +41,8 @@ pub(super) fn examine(machine: &Machine, processor: Option<&Processor>) -> Findi
     if devices::of_guest(machine).is_some() {
         Finding::fail(CHECK, lacking, remedy)
     } else {
-        // Nothing that could fill it either: only a simulated enclave can run here.
-        Finding::warn(CHECK, lacking, remedy)
+        let hint = "needed in a confidential guest only, which this does not seem to be";
+        Finding::warn(CHECK, lacking, hint)
     }
 }
 
