@@ -66,6 +66,9 @@ enum Command {
     Doctor {
         #[command(flatten)]
         config: ConfigArgument,
+        /// The appraisal policy (TOML) to judge the enclave's evidence by, as requesters do.
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
     },
 }
 
@@ -177,8 +180,10 @@ fn start(arguments: Arguments) -> Result<(), HostError> {
                 ],
             )
         }
-        Command::Doctor { config } => {
-            let report = runtime()?.block_on(doctor::examine(&config.config));
+        Command::Doctor { config, policy } => {
+            let machine = doctor::Machine::here();
+            let report = doctor::examine(&config.config, policy.as_deref(), &machine);
+            let report = runtime()?.block_on(report);
             print_report(json, &report)?;
             doctor::verdict(&report)
         }
@@ -249,6 +254,8 @@ fn print_report(json: bool, report: &[doctor::Finding]) -> Result<(), HostError>
     if json {
         return write_out(&format!("{}\n", serde_json::json!({ "checks": report })));
     }
+    let width = report.iter().map(|finding| finding.check.len()).max();
+    let width = width.unwrap_or(0);
     let mut text = String::new();
     for finding in report {
         let word = match finding.outcome {
@@ -257,7 +264,9 @@ fn print_report(json: bool, report: &[doctor::Finding]) -> Result<(), HostError>
             doctor::Outcome::Fail => "FAIL",
             doctor::Outcome::Skip => "SKIP",
         };
-        let _ = writeln!(text, "{word}  {:15} {}", finding.check, finding.detail);
+        // Parsers of files say it in several lines.
+        let detail = finding.detail.replace('\n', "\n      ");
+        let _ = writeln!(text, "{word}  {:width$}  {detail}", finding.check);
         if let Some(hint) = &finding.hint {
             let _ = writeln!(text, "      hint: {hint}");
         }

@@ -215,7 +215,8 @@ impl Coded for HostError {
                     .to_owned()
             }
             Self::VerifierDown(_) => {
-                "check `verifier` and `verifier_ca` with duckblind-host doctor".to_owned()
+                "is duckblind-verifier running at `verifier`, and is `verifier_ca` its authority?"
+                    .to_owned()
             }
             Self::VerifierRefused {
                 status: 401 | 403, ..

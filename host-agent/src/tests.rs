@@ -7,8 +7,11 @@
     clippy::panic
 )]
 
+mod examined;
 mod https;
 mod refusing;
 mod relaying;
-mod rig;
+pub(crate) mod rig;
+#[cfg(feature = "simulator")]
+pub(crate) mod simulated;
 mod standing;

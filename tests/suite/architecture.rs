@@ -30,7 +30,10 @@ const ARROWS: [(&str, &[&str]); 10] = [
             "duckblind-engine",
         ],
     ),
-    ("duckblind-host", &["duckblind-protocol"]),
+    (
+        "duckblind-host",
+        &["duckblind-protocol", "duckblind-attestation"],
+    ),
     (
         "duckblind-verifier",
         &[
@@ -82,7 +85,7 @@ const NEVER: [(&str, &[&str]); 5] = [
         "duckblind-lake",
         &["duckdb", "libduckdb-sys", "quinn", "reqwest"],
     ),
-    // The host is blind: nothing that reads tables, nothing that appraises.
+    // The host is blind: nothing that reads tables. It may appraise its own enclave, for its operator.
     (
         "duckblind-host",
         &["duckdb", "libduckdb-sys", "parquet", "arrow"],

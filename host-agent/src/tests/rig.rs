@@ -48,7 +48,7 @@ pub(super) struct Rig {
     host: PublicKey,
 }
 
-pub(super) fn config(dir: &Path) -> Config {
+pub(crate) fn config(dir: &Path) -> Config {
     let text = format!(
         "listen = \"127.0.0.1:0\"\nenclave = \"unix:{0}/enclave.sock\"\n\
          verifier = \"http://127.0.0.1:1\"\nnode_key = \"{0}/node.key\"\nclass = \"l2\"\n\

@@ -1,0 +1,69 @@
+//! Real evidence of simulated platforms, as an enclave on them answers a host's challenge.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use duckblind_attestation::attester::Attester;
+use duckblind_attestation::evidence::Evidence;
+use duckblind_attestation::sample;
+use duckblind_attestation::simulator::{self, SimulatedSnp, SimulatedTdx};
+use duckblind_protocol::frames::ChallengeRequest;
+use duckblind_protocol::ids::{InstanceId, PublicKey};
+use duckblind_protocol::key_statement::{
+    Challenge, KEM_KEY_LEN, KeyStatement, Suite, combined_nonce, report_data,
+};
+
+/// Made once for all tests: the keys take seconds.
+fn platforms() -> &'static Path {
+    static DIR: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let dir = DIR.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        simulator::create(dir.path()).unwrap();
+        dir
+    });
+    dir.path()
+}
+
+pub(crate) fn snp() -> SimulatedSnp {
+    SimulatedSnp::open(platforms()).unwrap()
+}
+
+pub(crate) fn tdx() -> SimulatedTdx {
+    SimulatedTdx::open(platforms()).unwrap()
+}
+
+/// The answer to a challenge of the host's own.
+pub(super) fn answer(platform: &impl Attester, asked: &[u8]) -> Evidence {
+    let asked = ChallengeRequest::decode(asked).unwrap();
+    assert!(asked.requester_nonce.is_none());
+    let nonce = combined_nonce(&asked.verifier_nonce, None);
+    let challenge = Challenge::new(nonce, asked.audience).encode();
+    let (config, release) = (sample::config(), sample::release());
+    let key_statement = KeyStatement {
+        v: 1,
+        tee: platform.tee(),
+        suite: Suite::XWingHkdfSha256Aes256Gcm,
+        kem_key: vec![1; KEM_KEY_LEN],
+        instance_key: PublicKey::from_bytes([2; 32]),
+        instance: InstanceId::from_bytes([4; 32]),
+        epoch: 0,
+        config: config.digest(),
+        release: release.digest(),
+        prev: None,
+    }
+    .encode();
+    let raw = platform
+        .attest(&report_data(&key_statement, &challenge))
+        .unwrap();
+    Evidence {
+        v: 1,
+        tee: platform.tee(),
+        report: raw.report,
+        key_statement,
+        challenge,
+        config: config.encode(),
+        release: release.encode(),
+        endorsements: raw.endorsements,
+        event_log: raw.event_log,
+    }
+}
