@@ -1,9 +1,12 @@
 //! The vendors' documents that evidence does not carry: looked up before an appraisal.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use duckblind_attestation::evidence::{Endorsements, Evidence};
-use duckblind_collateral::{Collateral, Config, Freshness, Gathered, IntelService, Origin, Source};
+use duckblind_collateral::{
+    Collateral, Config, Freshness, Gathered, IntelService, Origin, Patience, Source,
+};
 use duckblind_protocol::coded::Coded as _;
 use duckblind_protocol::ids::UnixTime;
 use serde::Deserialize;
@@ -11,6 +14,16 @@ use serde::Deserialize;
 use crate::error::VerifierError;
 use crate::files;
 use crate::metrics::{Counter, Metrics};
+
+/// A node waits for its result meanwhile.
+const PATIENCE: Patience = Patience {
+    connect: Duration::from_secs(3),
+    answer: Duration::from_secs(5),
+    total: Duration::from_secs(10),
+    attempts: 3,
+    first_wait: Duration::from_millis(500),
+    longest_wait: Duration::from_secs(4),
+};
 
 /// `[collateral]` as written.
 #[derive(Debug, Deserialize)]
@@ -36,6 +49,7 @@ impl Endorser {
     pub fn new(section: &Section, base: &Path) -> Result<Self, VerifierError> {
         let origin = |text: &String| text.parse::<Origin>();
         let mut config = Config::vendors()?;
+        config.patience = PATIENCE;
         if let Some(kds) = section.kds.as_ref().map(origin) {
             config.amd = kds?;
         }

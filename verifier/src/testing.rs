@@ -164,7 +164,6 @@ impl Verifier {
     }
 
     /// A challenge that only `node` may answer.
-    #[cfg(feature = "simulator")]
     pub(crate) async fn node_challenge(&self, node: &Node) -> ChallengeReply {
         let path = format!("/v1/nodes/{}/challenges", node.id());
         let asked = node.sign(Method::POST, &path, &json!({}), self.nonce().await);

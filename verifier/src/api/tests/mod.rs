@@ -3,6 +3,7 @@
 mod edges;
 #[cfg(feature = "simulator")]
 mod enclave;
+mod endorsing;
 mod evidence;
 mod registry;
 mod signatures;
