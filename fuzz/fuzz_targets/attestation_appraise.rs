@@ -13,7 +13,19 @@ const GENOA: &str = "4c6598d19c18719c5dfd4a7d335f674e5bfe1d8f800cea2cf270c10d103
 
 static POLICY: LazyLock<Policy> = LazyLock::new(|| {
     let text = include_str!("../../policies/development.toml")
-        .replace("\nroots = []", &format!("\nroots = [\"{GENOA}\"]"))
+        .replacen("\nroots = []", &format!("\nroots = [\"{GENOA}\"]"), 1)
+        .replace(
+            "images = []",
+            &format!(
+                "images = [{{ mrtd = \"{}\", rtmr0 = \"zero\", rtmr1 = \"zero\", \
+                 rtmr2 = \"zero\", rtmr3 = \"zero\" }}]",
+                "07".repeat(48)
+            ),
+        )
+        .replace(
+            "simulator_roots = []",
+            &format!("simulator_roots = [\"{}\"]", "07".repeat(32)),
+        )
         .replace(
             "measurements = []",
             &format!("measurements = [\"{}\"]", "07".repeat(48)),

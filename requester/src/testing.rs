@@ -9,7 +9,7 @@ use duckblind_attestation::attester::Attester as _;
 use duckblind_attestation::config::EnclaveConfig;
 use duckblind_attestation::ear::{Context, EarClaims, EarSigner, VerifierId, sign_cose, sign_jwt};
 use duckblind_attestation::evidence::{Endorsements, Evidence};
-use duckblind_attestation::policy::{Policy, fill_development};
+use duckblind_attestation::policy::{Development, Policy, fill_development};
 use duckblind_attestation::release::ReleaseManifest;
 use duckblind_attestation::sample;
 use duckblind_attestation::simulator::{self, SimulatedSnp};
@@ -79,9 +79,12 @@ impl Scene {
         };
         let policy = fill_development(
             TEMPLATE,
-            &[platform().root()],
-            &[platform().measurement()],
-            &[release.digest()],
+            &Development {
+                roots: simulator::roots(platform_dir()).unwrap(),
+                measurements: &[platform().measurement()],
+                rtmrs: simulator::tdx_registers().unwrap(),
+                releases: &[release.digest()],
+            },
         )
         .unwrap();
         let signer = signing_key(1);

@@ -32,6 +32,14 @@ pub(crate) fn strict_policy() -> String {
             &format!("\nsimulator_roots = [\"{}\"]", "11".repeat(32)),
         )
         .replace(
+            "\nimages = []",
+            &format!(
+                "\nimages = [{{ mrtd = \"{}\", rtmr0 = \"zero\", rtmr1 = \"zero\", \
+                 rtmr2 = \"zero\", rtmr3 = \"zero\" }}]",
+                "22".repeat(48)
+            ),
+        )
+        .replace(
             "\nmeasurements = []",
             &format!("\nmeasurements = [\"{}\"]", "22".repeat(48)),
         )

@@ -8,13 +8,18 @@ use crate::snp::Generation;
 
 const TEMPLATE: &str = include_str!("../../../policies/development.toml");
 
+/// An image that nothing measures.
+const IMAGE: &str =
+    r#"{ mrtd = "MRTD", rtmr0 = "zero", rtmr1 = "zero", rtmr2 = "zero", rtmr3 = "zero" }"#;
+
 fn filled() -> String {
+    let image = IMAGE.replace("MRTD", &"cd".repeat(48));
     TEMPLATE
-        .replacen(
+        .replace(
             "\nsimulator_roots = []",
             &format!("\nsimulator_roots = [\"{}\"]", "ab".repeat(32)),
-            1,
         )
+        .replacen("\nimages = []", &format!("\nimages = [{image}]"), 1)
         .replacen(
             "\nmeasurements = []",
             &format!("\nmeasurements = [\"{}\"]", "cd".repeat(48)),
@@ -312,23 +317,28 @@ fn other_versions_and_other_things() {
 #[cfg(feature = "simulator")]
 #[test]
 fn filling_the_template_keeps_its_comments() {
-    let digest = Digest::of(b"x");
-    let measurement = Measurement::from_bytes([1; 48]);
-    let text = fill_development(
-        TEMPLATE,
-        &[digest],
-        &[measurement, Measurement::from_bytes([2; 48])],
-        &[digest],
-    );
-    let text = text.unwrap();
+    let (snp, tdx) = (Digest::of(b"snp"), Digest::of(b"tdx"));
+    let measured = [1, 2].map(|byte| Measurement::from_bytes([byte; 48]));
+    let full = Development {
+        roots: crate::simulator::Roots { snp, tdx },
+        measurements: &measured,
+        rtmrs: [Measurement::from_bytes([3; 48]); 4],
+        releases: &[snp],
+    };
+    let text = fill_development(TEMPLATE, &full).unwrap();
     let policy = Policy::parse(&text).unwrap();
-    assert_eq!(policy.roots(), [digest]);
-    assert_eq!(policy.measurements().len(), 2);
+    assert_eq!(policy.roots(), [snp, tdx]);
+    // Each as a launch digest and as an MRTD.
+    assert_eq!(policy.measurements(), [measured, measured].concat());
     let comments = |text: &str| text.lines().filter(|line| line.starts_with('#')).count();
     assert_eq!(comments(&text), comments(TEMPLATE));
-    let error = fill_development("version = 1", &[digest], &[measurement], &[digest]);
+    let error = fill_development("version = 2", &full);
     assert_eq!(error.unwrap_err().code(), "DB-ATT-049");
-    let error = fill_development(TEMPLATE, &[digest], &[], &[digest]);
+    let none = Development {
+        measurements: &[],
+        ..full
+    };
+    let error = fill_development(TEMPLATE, &none);
     assert_eq!(error.unwrap_err().code(), "DB-ATT-045");
 }
 

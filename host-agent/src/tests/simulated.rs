@@ -24,6 +24,10 @@ fn platforms() -> &'static Path {
     dir.path()
 }
 
+pub(crate) fn roots() -> simulator::Roots {
+    simulator::roots(platforms()).unwrap()
+}
+
 pub(crate) fn snp() -> SimulatedSnp {
     SimulatedSnp::open(platforms()).unwrap()
 }
