@@ -92,7 +92,7 @@ async fn answer(
             .push(STANDARD.decode(posted.evidence).unwrap());
         let claims = json!({"exp": unix_now() + desk.life}).to_string();
         return axum::Json(json!({
-            "verdict": "affirming", "reasons": [], "checks": [], "ear_cose": "",
+            "verdict": "affirming", "reasons": [], "checks": [], "ear_cose": "", "endorsements": "",
             "ear_jwt": format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims)),
         }))
         .into_response();
