@@ -252,26 +252,10 @@ fn print(json: bool, fields: &[(&str, &dyn fmt::Display)]) -> Result<(), HostErr
 
 fn print_report(json: bool, report: &[doctor::Finding]) -> Result<(), HostError> {
     if json {
-        return write_out(&format!("{}\n", serde_json::json!({ "checks": report })));
+        write_out(&format!("{}\n", serde_json::json!({ "checks": report })))
+    } else {
+        write_out(&doctor::render(report))
     }
-    let width = report.iter().map(|finding| finding.check.len()).max();
-    let width = width.unwrap_or(0);
-    let mut text = String::new();
-    for finding in report {
-        let word = match finding.outcome {
-            doctor::Outcome::Pass => "PASS",
-            doctor::Outcome::Warn => "WARN",
-            doctor::Outcome::Fail => "FAIL",
-            doctor::Outcome::Skip => "SKIP",
-        };
-        // Parsers of files say it in several lines.
-        let detail = finding.detail.replace('\n', "\n      ");
-        let _ = writeln!(text, "{word}  {:width$}  {detail}", finding.check);
-        if let Some(hint) = &finding.hint {
-            let _ = writeln!(text, "      hint: {hint}");
-        }
-    }
-    write_out(&text)
 }
 
 fn write_out(text: &str) -> Result<(), HostError> {

@@ -25,7 +25,7 @@ use duckblind_attestation::evidence::Evidence;
 use duckblind_protocol::ids::UnixTime;
 use duckblind_protocol::order::Class;
 
-pub use finding::{Finding, Outcome, verdict};
+pub use finding::{Finding, Outcome, render, verdict};
 pub use machine::Machine;
 
 use crate::clock::unix_now;

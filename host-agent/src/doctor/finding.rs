@@ -1,5 +1,7 @@
 //! One line of the report, and what the lines come to.
 
+use std::fmt::Write as _;
+
 use duckblind_protocol::coded::Coded;
 use serde::Serialize;
 
@@ -92,6 +94,33 @@ impl Finding {
     }
 }
 
+/// The report for people.
+pub fn render(report: &[Finding]) -> String {
+    let width = report.iter().map(|finding| finding.check.len()).max();
+    let width = width.unwrap_or(0);
+    let mut text = String::new();
+    let mut rest = report.iter().peekable();
+    while let Some(finding) = rest.next() {
+        let word = match finding.outcome {
+            Outcome::Pass => "PASS",
+            Outcome::Warn => "WARN",
+            Outcome::Fail => "FAIL",
+            Outcome::Skip => "SKIP",
+        };
+        // Parsers of files speak in several lines; words from outside may hold anything.
+        let detail = finding.detail.replace('\n', "\n      ");
+        let detail = detail.replace(|c: char| c.is_control() && c != '\n', "?");
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{word}  {:width$}  {detail}", finding.check);
+        // What mends several in a row is said once, below them.
+        let next = rest.peek().and_then(|next| next.hint.as_ref());
+        if let Some(hint) = finding.hint.as_ref().filter(|hint| next != Some(hint)) {
+            let _ = writeln!(text, "      hint: {hint}");
+        }
+    }
+    text
+}
+
 /// The findings that are failures, as an error.
 pub fn verdict(report: &[Finding]) -> Result<(), HostError> {
     match report
@@ -122,6 +151,26 @@ mod tests {
         let error = verdict(&two).unwrap_err();
         assert_eq!(error.to_string(), "2 of the checks failed");
         assert_eq!(error.exit().code(), 1);
+    }
+
+    #[test]
+    fn lines_are_aligned_and_hints_said_once() {
+        let report = [
+            Finding::pass("clock", "fine"),
+            Finding::fail("file modes", "one", "mend"),
+            Finding::fail("file modes", "line\nand \x1b[32mPASS", "mend"),
+            Finding::warn("x", "two", "mend more"),
+        ];
+        let expected = "\
+PASS  clock       fine
+FAIL  file modes  one
+FAIL  file modes  line
+      and ?[32mPASS
+      hint: mend
+WARN  x           two
+      hint: mend more
+";
+        assert_eq!(render(&report), expected);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use duckblind_attestation::appraise::{Appraisal, Floors, Inputs, appraise};
 use duckblind_attestation::check::Check;
 use duckblind_attestation::evidence::Endorsements;
 use duckblind_attestation::policy::{MAX_POLICY, Policy};
-use duckblind_attestation::reason::Reason;
+use duckblind_attestation::reason::{Reason, Warning};
 use duckblind_protocol::ids::UnixTime;
 
 use super::evidence::Answer;
@@ -57,7 +57,7 @@ fn findings(policy: &Policy, appraisal: &Appraisal) -> Vec<Finding> {
             let accepted = Finding::pass(CHECK, detail);
             let warnings = appraisal.warnings.iter().map(|warning| {
                 let detail = format!("{}: {}", warning.as_str(), warning.meaning());
-                Finding::warn(CHECK, detail, "requesters see this with every result")
+                Finding::warn(CHECK, detail, remedy(*warning))
             });
             std::iter::once(accepted).chain(warnings).collect()
         }
@@ -65,6 +65,20 @@ fn findings(policy: &Policy, appraisal: &Appraisal) -> Vec<Finding> {
             vec![Finding::failed(CHECK, refused, "ask for fresh evidence")]
         }
         Err(refused) => refused.failed.iter().map(failed).collect(),
+    }
+}
+
+/// Requesters see the warning with every result until this is done.
+const fn remedy(warning: Warning) -> &'static str {
+    match warning {
+        Warning::Simulated => "run the enclave in an SEV-SNP or TDX guest",
+        Warning::Generation => "run the enclave on Genoa or Turin",
+        Warning::TcbStatus => "update the platform's firmware",
+        Warning::Provisional => "commit the firmware that runs (snphost commit)",
+        Warning::NoRevocation => {
+            "import AMD's revocation list together with the chain; verifiers may have one of their own"
+        }
+        _ => "requesters see this with every result",
     }
 }
 
