@@ -228,6 +228,20 @@ mod tests {
                 "\nroots = []",
                 &format!("\nroots = [\"{}\"]", Generation::Genoa.root()),
                 1,
+            )
+            .replacen(
+                "\nroots = []",
+                &format!("\nroots = [\"{}\"]", crate::policy::tdx::INTEL_ROOT),
+                1,
+            )
+            .replacen(
+                "\nimages = []",
+                &format!(
+                    "\nimages = [{{ mrtd = \"{}\", rtmr0 = \"zero\", rtmr1 = \"zero\", \
+                     rtmr2 = \"zero\", rtmr3 = \"zero\" }}]",
+                    "ab".repeat(48)
+                ),
+                1,
             );
         assert_eq!(problems(&text), []);
         assert!(Policy::parse(&text).is_ok());

@@ -50,7 +50,7 @@ fn image(mrtd: &Measurement, rtmrs: &[Measurement; 4]) -> String {
     let [zero, one, two, three] = rtmrs;
     format!(
         "\n    {{ mrtd = \"{mrtd}\", rtmr0 = \"{zero}\", rtmr1 = \"{one}\", \
-         rtmr2 = \"{two}\", rtmr3 = \"{three}\" }},\n"
+         rtmr2 = \"{two}\", rtmr3 = \"{three}\" }}"
     )
 }
 
