@@ -84,7 +84,7 @@ impl Case {
         let challenge = Challenge::new(Nonce::from_bytes([3; 32]), Digest::of(b"audience"));
         let policy = fill_development(
             TEMPLATE,
-            &[platform().root()],
+            &[simulator::roots(platform_dir()).unwrap()],
             &[platform().measurement()],
             &[release.digest()],
         );
@@ -115,6 +115,14 @@ impl Case {
             floors: Floors::default(),
             now: now(),
         }
+    }
+
+    /// One whose policy trusts the root of `platform` instead.
+    pub(crate) fn trusting(platform: &SimulatedSnp) -> Self {
+        let mut case = Self::good();
+        let known = self::platform().root().to_string();
+        case.edit_policy(&known, &platform.root().to_string());
+        case
     }
 
     /// Replaces a line's beginning in the policy; it must be there.

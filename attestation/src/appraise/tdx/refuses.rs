@@ -225,21 +225,14 @@ fn a_root_of_ones_own() {
 #[test]
 fn another_kind_of_platform() {
     let scene = Scene::good();
-    // An SEV-SNP report, an SGX quote, and a policy that takes no TDX.
+    // An SEV-SNP report, an SGX quote, and a policy that takes nothing but TDX.
     let snp = scene.judge_changed(|evidence| evidence.report = vec![0; 1184]);
     refused_by(&snp, &["quote.format"], &[Reason::Platform]);
     let sgx = scene.judge_changed(|evidence| evidence.report[4] = 0);
     assert!(sgx.result.unwrap_err().reasons.contains(&Reason::Platform));
-    let mut snp_only = Case::good();
-    snp_only.statement.tee = Tee::Tdx;
-    let appraisal = snp_only.judge_envelope(&scene.evidence());
-    assert!(
-        appraisal
-            .result
-            .unwrap_err()
-            .reasons
-            .contains(&Reason::Platform)
-    );
+    let mut tdx_only = Case::good();
+    tdx_only.policy = policy(platform(), tdx_only.release.digest());
+    refused_by(&tdx_only.judge(), &["evidence.tee"], &[Reason::Platform]);
 }
 
 #[test]
