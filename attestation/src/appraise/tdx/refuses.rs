@@ -4,6 +4,7 @@
 
 mod documents;
 mod guests;
+mod hostile;
 mod logs;
 mod platforms;
 
