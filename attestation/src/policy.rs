@@ -28,7 +28,7 @@ pub use draft::{Draft, problems};
 pub use error::PolicyError;
 pub use explain::{ExplainedKey, ExplainedSection, explain};
 #[cfg(feature = "simulator")]
-pub use fill::{Development, fill_development};
+pub use fill::fill_development;
 pub use lint::{Lint, Remark, lint};
 pub use non_empty::NonEmpty;
 pub(crate) use snp::{Floor, GuestBits, GuestIdentity, Root, SnpPolicy};

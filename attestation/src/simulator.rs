@@ -52,11 +52,6 @@ pub fn roots(dir: &Path) -> Result<Roots, SimulatorError> {
     })
 }
 
-/// What the boot of a simulated TDX guest leaves in its registers: always the same.
-pub fn tdx_registers() -> Result<[Measurement; 4], SimulatorError> {
-    tdx::registers()
-}
-
 /// SHA-384 of the running program.
 fn measure_self() -> Result<Measurement, SimulatorError> {
     let path = Path::new("/proc/self/exe");

@@ -13,7 +13,7 @@ use crate::appraise::{Appraisal, Expected, Floors, Inputs, appraise};
 use crate::attester::{Attester, RawEvidence};
 use crate::config::EnclaveConfig;
 use crate::evidence::{Endorsements, Evidence};
-use crate::policy::{Development, Policy, fill_development};
+use crate::policy::{Policy, fill_development};
 use crate::release::ReleaseManifest;
 use crate::simulator::{self, Authority, Chip, CloudAuthority, SimulatedSnp};
 use crate::snp::Report;
@@ -84,12 +84,9 @@ impl Case {
         let challenge = Challenge::new(Nonce::from_bytes([3; 32]), Digest::of(b"audience"));
         let policy = fill_development(
             TEMPLATE,
-            &Development {
-                roots: simulator::roots(platform_dir()).unwrap(),
-                measurements: &[platform().measurement()],
-                rtmrs: simulator::tdx_registers().unwrap(),
-                releases: &[release.digest()],
-            },
+            &[simulator::roots(platform_dir()).unwrap()],
+            &[platform().measurement()],
+            &[release.digest()],
         );
         Self {
             statement: KeyStatement {

@@ -4,12 +4,12 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use duckblind_attestation::appraise::{Expected, Floors, Inputs, appraise};
+use duckblind_attestation::appraise::{Expected, Inputs, appraise};
 use duckblind_attestation::attester::Attester as _;
 use duckblind_attestation::config::EnclaveConfig;
 use duckblind_attestation::ear::{Context, EarClaims, EarSigner, VerifierId, sign_cose, sign_jwt};
-use duckblind_attestation::evidence::{Endorsements, Evidence};
-use duckblind_attestation::policy::{Development, Policy, fill_development};
+use duckblind_attestation::evidence::Evidence;
+use duckblind_attestation::policy::{Policy, fill_development};
 use duckblind_attestation::release::ReleaseManifest;
 use duckblind_attestation::sample;
 use duckblind_attestation::simulator::{self, SimulatedSnp};
@@ -27,16 +27,20 @@ use crate::trust::Trust;
 
 const TEMPLATE: &str = include_str!("../../policies/development.toml");
 
-/// One platform for all tests of this process: its RSA keys take seconds.
-fn platform() -> &'static SimulatedSnp {
-    static PLATFORM: OnceLock<(tempfile::TempDir, SimulatedSnp)> = OnceLock::new();
-    let (_, platform) = PLATFORM.get_or_init(|| {
+/// The platforms of all tests of this process: RSA keys take seconds.
+fn platform_dir() -> &'static Path {
+    static DIR: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let dir = DIR.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
         simulator::create(dir.path()).unwrap();
-        let platform = SimulatedSnp::open(dir.path()).unwrap();
-        (dir, platform)
+        dir
     });
-    platform
+    dir.path()
+}
+
+fn platform() -> &'static SimulatedSnp {
+    static PLATFORM: OnceLock<SimulatedSnp> = OnceLock::new();
+    PLATFORM.get_or_init(|| SimulatedSnp::open(platform_dir()).unwrap())
 }
 
 pub(crate) fn signing_key(seed: u8) -> SigningKey {
@@ -79,12 +83,9 @@ impl Scene {
         };
         let policy = fill_development(
             TEMPLATE,
-            &Development {
-                roots: simulator::roots(platform_dir()).unwrap(),
-                measurements: &[platform().measurement()],
-                rtmrs: simulator::tdx_registers().unwrap(),
-                releases: &[release.digest()],
-            },
+            &[simulator::roots(platform_dir()).unwrap()],
+            &[platform().measurement()],
+            &[release.digest()],
         )
         .unwrap();
         let signer = signing_key(1);
@@ -148,7 +149,6 @@ impl Scene {
         let policy = Policy::parse(&self.policy).unwrap();
         let appraisal = appraise(&Inputs {
             evidence,
-            endorsements: &Endorsements::default(),
             policy: &policy,
             expected: Expected {
                 nonce: self.nonce(),
@@ -156,7 +156,6 @@ impl Scene {
                 earlier_report_id: None,
                 earlier_epoch: None,
             },
-            floors: &Floors::default(),
             now: self.at,
         });
         let context = Context {
@@ -177,7 +176,6 @@ impl Scene {
         let signer = EarSigner::new(self.signer.clone());
         Presented {
             evidence,
-            endorsements: Endorsements::default(),
             ear_jwt: sign_jwt(claims, &signer).unwrap(),
             ear_cose: sign_cose(claims, &signer).unwrap(),
             requester_nonce: self.requester_nonce,

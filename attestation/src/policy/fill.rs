@@ -1,74 +1,66 @@
 //! Makes a development policy from its commented template.
 
-use std::fmt::Display;
-
 use duckblind_protocol::ids::Digest;
 
 use super::{Policy, PolicyError};
 use crate::measurement::Measurement;
 use crate::simulator::Roots;
 
-/// What a development policy is to accept.
-#[derive(Clone, Copy, Debug)]
-pub struct Development<'a> {
-    /// Of the simulated platforms.
-    pub roots: Roots,
-    /// Of enclave programs.
-    pub measurements: &'a [Measurement],
-    /// What the boot of a simulated TDX guest leaves in its registers.
-    pub rtmrs: [Measurement; 4],
-    /// SHA-256 of release manifests.
-    pub releases: &'a [Digest],
+/// Fills the empty lists of `policies/development.toml` so that it takes the simulated platforms
+/// with these roots, of both kinds, if they measure one of these binaries; comments stay. The result
+/// has been parsed once, so it is a policy.
+pub fn fill_development(
+    template: &str,
+    roots: &[Roots],
+    measurements: &[Measurement],
+    releases: &[Digest],
+) -> Result<String, PolicyError> {
+    let snp_roots = roots.iter().map(|roots| text(&roots.snp));
+    let tdx_roots = roots.iter().map(|roots| text(&roots.tdx));
+    let filled = fill(template, "", "releases = []", releases.iter().map(text))?;
+    let filled = fill(&filled, "[snp]", "simulator_roots = []", snp_roots)?;
+    let launched = measurements.iter().map(text);
+    let filled = fill(&filled, "[snp]", "measurements = []", launched)?;
+    let filled = fill(&filled, "[tdx]", "simulator_roots = []", tdx_roots)?;
+    let filled = fill(
+        &filled,
+        "[tdx]",
+        "images = []",
+        measurements.iter().map(image),
+    )?;
+    Policy::parse(&filled)?;
+    Ok(filled)
 }
 
-/// Fills the empty lists of `policies/development.toml`; comments stay. The result has been parsed
-/// once, so it is a policy.
-pub fn fill_development(template: &str, with: &Development<'_>) -> Result<String, PolicyError> {
-    let measured: Vec<_> = with.measurements.iter().map(quoted).collect();
-    let releases: Vec<_> = with.releases.iter().map(quoted).collect();
-    let images: Vec<_> = with
-        .measurements
-        .iter()
-        .map(|mrtd| image(mrtd, &with.rtmrs))
-        .collect();
-    let text = fill(template, "", "releases = []", &releases)?;
-    let text = fill(&text, "[snp]", "measurements = []", &measured)?;
-    let root = quoted(&with.roots.snp);
-    let text = fill(&text, "[snp]", "simulator_roots = []", &[root])?;
-    let text = fill(&text, "[tdx]", "images = []", &images)?;
-    let root = quoted(&with.roots.tdx);
-    let text = fill(&text, "[tdx]", "simulator_roots = []", &[root])?;
-    Policy::parse(&text)?;
-    Ok(text)
-}
-
-fn quoted(value: &impl Display) -> String {
+/// A string of TOML.
+fn text(value: &impl std::fmt::Display) -> String {
     format!("\"{value}\"")
 }
 
-fn image(mrtd: &Measurement, rtmrs: &[Measurement; 4]) -> String {
-    let [zero, one, two, three] = rtmrs;
+/// An image whose registers follow from its event log.
+fn image(mrtd: &Measurement) -> String {
     format!(
-        "\n    {{ mrtd = \"{mrtd}\", rtmr0 = \"{zero}\", rtmr1 = \"{one}\", \
-         rtmr2 = \"{two}\", rtmr3 = \"{three}\" }}"
+        "{{ mrtd = \"{mrtd}\", rtmr0 = \"event-log\", rtmr1 = \"event-log\", \
+         rtmr2 = \"event-log\", rtmr3 = \"zero\" }}"
     )
 }
 
-/// Replaces the empty list `line` of a table.
+/// Fills the list that is `line`, in the section that begins with `section`.
 fn fill(
-    text: &str,
-    table: &str,
+    template: &str,
+    section: &str,
     line: &'static str,
-    values: &[String],
+    values: impl Iterator<Item = String>,
 ) -> Result<String, PolicyError> {
-    let filled = format!("{}{}]", line.trim_end_matches(']'), values.join(", "));
-    let (mut current, mut found) = ("", false);
-    let mut out = String::with_capacity(text.len() + filled.len());
-    for old in text.lines() {
+    let key = line.trim_end_matches(']');
+    let filled = format!("{key}{}]", values.collect::<Vec<_>>().join(", "));
+    let (mut found, mut current) = (false, "");
+    let mut out = String::with_capacity(template.len() + filled.len());
+    for old in template.lines() {
         if old.starts_with('[') {
             current = old;
         }
-        if old == line && current == table {
+        if old == line && current == section {
             found = true;
             out.push_str(&filled);
         } else {

@@ -8,18 +8,21 @@ use crate::snp::Generation;
 
 const TEMPLATE: &str = include_str!("../../../policies/development.toml");
 
-/// An image that nothing measures.
-const IMAGE: &str =
-    r#"{ mrtd = "MRTD", rtmr0 = "zero", rtmr1 = "zero", rtmr2 = "zero", rtmr3 = "zero" }"#;
+/// An image of the TDX section; `#` is for a measurement.
+const IMAGE: &str = "{ mrtd = \"#\", rtmr0 = \"#\", rtmr1 = \"event-log\", rtmr2 = \"zero\", \
+    rtmr3 = \"zero\" }";
 
 fn filled() -> String {
-    let image = IMAGE.replace("MRTD", &"cd".repeat(48));
     TEMPLATE
         .replace(
             "\nsimulator_roots = []",
             &format!("\nsimulator_roots = [\"{}\"]", "ab".repeat(32)),
         )
-        .replacen("\nimages = []", &format!("\nimages = [{image}]"), 1)
+        .replacen(
+            "\nimages = []",
+            &format!("\nimages = [{}]", IMAGE.replace('#', &"cd".repeat(48))),
+            1,
+        )
         .replacen(
             "\nmeasurements = []",
             &format!("\nmeasurements = [\"{}\"]", "cd".repeat(48)),
@@ -56,6 +59,7 @@ fn the_template_is_filled_and_named_by_its_bytes() {
     assert_eq!(policy.id(), Digest::of(text.as_bytes()));
     assert_eq!(policy.name(), "development");
     assert!(policy.is_development());
+    // The binary as an SEV-SNP guest, and as a TDX guest.
     assert_eq!(policy.measurements().len(), 2);
     assert_eq!(policy.releases().len(), 1);
     let other = Policy::parse(&format!("{text}\n# a comment\n")).unwrap();
@@ -269,15 +273,15 @@ fn the_production_template_filled_in() {
     assert!(snp.require_crl);
     assert!(!snp.generations.contains(&Generation::Milan));
     assert!(!snp.report_versions.contains(&2));
-    // Every key of the one template stands in the others.
-    let tdx = include_str!("../../../policies/production-tdx.toml");
+    // Every key of the one template stands in those for production.
     let keys = |text: &str| -> std::collections::BTreeSet<String> {
         let lines = text.lines().filter_map(|line| line.split_once(" = "));
         let lines = lines.filter(|(key, _)| !key.starts_with('#'));
         lines.map(|(key, _)| key.to_owned()).collect()
     };
-    let others = keys(&[text.as_str(), tdx].concat());
-    let missing: Vec<_> = keys(TEMPLATE).difference(&others).cloned().collect();
+    let mut production = keys(&text);
+    production.extend(keys(include_str!("../../../policies/production-tdx.toml")));
+    let missing: Vec<_> = keys(TEMPLATE).difference(&production).cloned().collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
 
@@ -319,28 +323,24 @@ fn other_versions_and_other_things() {
 #[cfg(feature = "simulator")]
 #[test]
 fn filling_the_template_keeps_its_comments() {
-    let (snp, tdx) = (Digest::of(b"snp"), Digest::of(b"tdx"));
-    let measured = [1, 2].map(|byte| Measurement::from_bytes([byte; 48]));
-    let full = Development {
-        roots: crate::simulator::Roots { snp, tdx },
-        measurements: &measured,
-        rtmrs: [Measurement::from_bytes([3; 48]); 4],
-        releases: &[snp],
-    };
-    let text = fill_development(TEMPLATE, &full).unwrap();
+    let (digest, snp, tdx) = (Digest::of(b"x"), Digest::of(b"snp"), Digest::of(b"tdx"));
+    let roots = [crate::simulator::Roots { snp, tdx }];
+    let measurement = Measurement::from_bytes([1; 48]);
+    let text = fill_development(
+        TEMPLATE,
+        &roots,
+        &[measurement, Measurement::from_bytes([2; 48])],
+        &[digest],
+    );
+    let text = text.unwrap();
     let policy = Policy::parse(&text).unwrap();
     assert_eq!(policy.roots(), [snp, tdx]);
-    // Each as a launch digest and as an MRTD.
-    assert_eq!(policy.measurements(), [measured, measured].concat());
+    assert_eq!(policy.measurements().len(), 4);
     let comments = |text: &str| text.lines().filter(|line| line.starts_with('#')).count();
     assert_eq!(comments(&text), comments(TEMPLATE));
-    let error = fill_development("version = 2", &full);
+    let error = fill_development("version = 1", &roots, &[measurement], &[digest]);
     assert_eq!(error.unwrap_err().code(), "DB-ATT-049");
-    let none = Development {
-        measurements: &[],
-        ..full
-    };
-    let error = fill_development(TEMPLATE, &none);
+    let error = fill_development(TEMPLATE, &roots, &[], &[digest]);
     assert_eq!(error.unwrap_err().code(), "DB-ATT-045");
 }
 

@@ -35,11 +35,6 @@ const TD_ATTRIBUTES: u64 = 1 << 28;
 /// Processor state that the guest may have, as on real machines.
 const XFAM: u64 = 0x602e7;
 
-/// The registers after [`EventLog::of_a_boot`].
-pub(super) fn registers() -> Result<[Measurement; 4], SimulatorError> {
-    Ok(EventLog::of_a_boot()?.rtmrs)
-}
-
 /// The platform as a guest sees it.
 pub struct SimulatedTdx {
     root_der: Vec<u8>,

@@ -199,7 +199,7 @@ mod simulated {
     use std::path::Path;
 
     use duckblind_attestation::measurement::Measurement;
-    use duckblind_attestation::policy::{Development, fill_development};
+    use duckblind_attestation::policy::fill_development;
     use duckblind_attestation::release::ReleaseManifest;
     use duckblind_attestation::simulator;
     use duckblind_protocol::ids::Digest;
@@ -232,13 +232,10 @@ mod simulated {
     ) -> Result<String, RequesterError> {
         let (measurement, release) = reference_values(binary, release)?;
         let roots = simulator::create(dir)?;
-        let with = Development {
-            roots,
-            measurements: &[measurement],
-            rtmrs: simulator::tdx_registers()?,
-            releases: &[release],
-        };
-        Ok(fill_development(TEMPLATE, &with).map_err(TrustError::from)?)
+        Ok(
+            fill_development(TEMPLATE, &[roots], &[measurement], &[release])
+                .map_err(TrustError::from)?,
+        )
     }
 }
 

@@ -94,10 +94,7 @@ fn wrong_audience() {
 #[test]
 fn an_earlier_epoch() {
     let mut case = Case::good();
-    // The key of the epoch before the latest one still opens jobs.
     case.expected.earlier_epoch = Some(1);
-    assert!(case.judge().result.is_ok());
-    case.expected.earlier_epoch = Some(2);
     refused_by(&case.judge(), &["statement.epoch"], Reason::Binding);
 }
 
@@ -114,7 +111,6 @@ fn an_envelope_of_another_kind_of_platform() {
     let mut evidence = case.evidence();
     evidence.tee = Tee::Tdx;
     let rejected = case.judge_envelope(&evidence).result.unwrap_err();
-    // It is no quote, there are no documents for one, and the statement speaks of another kind.
     let reasons = [Reason::Platform, Reason::CollateralMissing, Reason::Binding];
     assert_eq!(rejected.reasons, reasons);
 }

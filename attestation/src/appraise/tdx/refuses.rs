@@ -4,6 +4,7 @@
 
 mod documents;
 mod guests;
+mod hostile;
 mod logs;
 mod platforms;
 
@@ -222,33 +223,17 @@ fn a_root_of_ones_own() {
     assert!(trusted.result.is_ok() && trusted.sim);
 }
 
-/// The same policy, for SEV-SNP alone.
-fn without_tdx(policy: &str) -> String {
-    let from = policy.find("\n[tdx]").unwrap();
-    let to = policy.find("\n[config]").unwrap();
-    let rest = [&policy[..from], &policy[to..]].concat();
-    rest.replacen("[\"sev-snp\", \"tdx\"]", "[\"sev-snp\"]", 1)
-}
-
 #[test]
 fn another_kind_of_platform() {
     let scene = Scene::good();
-    // An SEV-SNP report, an SGX quote, and a policy that takes no TDX.
+    // An SEV-SNP report, an SGX quote, and a policy that takes nothing but TDX.
     let snp = scene.judge_changed(|evidence| evidence.report = vec![0; 1184]);
     refused_by(&snp, &["quote.format"], &[Reason::Platform]);
     let sgx = scene.judge_changed(|evidence| evidence.report[4] = 0);
     assert!(sgx.result.unwrap_err().reasons.contains(&Reason::Platform));
-    let mut snp_only = Case::good();
-    snp_only.statement.tee = Tee::Tdx;
-    snp_only.policy = without_tdx(&snp_only.policy);
-    let appraisal = snp_only.judge_envelope(&scene.evidence());
-    assert!(
-        appraisal
-            .result
-            .unwrap_err()
-            .reasons
-            .contains(&Reason::Platform)
-    );
+    let mut tdx_only = Case::good();
+    tdx_only.policy = policy(platform(), tdx_only.release.digest());
+    refused_by(&tdx_only.judge(), &["evidence.tee"], &[Reason::Platform]);
 }
 
 #[test]

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use duckblind_attestation::attester::Attester as _;
 use duckblind_attestation::evidence::Evidence;
 use duckblind_attestation::measurement::Measurement;
-use duckblind_attestation::policy::{Development, fill_development};
+use duckblind_attestation::policy::fill_development;
 use duckblind_attestation::sample;
-use duckblind_attestation::simulator::tdx_registers;
 use duckblind_protocol::frames::{Kind, frame};
 use duckblind_protocol::ids::{Digest, Nonce};
 use duckblind_protocol::key_statement::{Challenge, report_data};
@@ -37,16 +36,7 @@ async fn report(
 
 fn policy(node: &Node, measured: Measurement, replaced: (&str, &str)) -> PathBuf {
     let release = sample::release().digest();
-    let policy = fill_development(
-        TEMPLATE,
-        &Development {
-            roots: simulated::roots(),
-            measurements: &[measured],
-            rtmrs: tdx_registers().unwrap(),
-            releases: &[release],
-        },
-    )
-    .unwrap();
+    let policy = fill_development(TEMPLATE, &[simulated::roots()], &[measured], &[release]).unwrap();
     assert!(policy.contains(replaced.0));
     let file = node.dir.path().join("policy.toml");
     std::fs::write(&file, policy.replacen(replaced.0, replaced.1, 1)).unwrap();

@@ -8,7 +8,7 @@ use duckblind_attestation::attester::Attester as _;
 use duckblind_attestation::config::EnclaveConfig;
 use duckblind_attestation::ear::{self, EarClaims, EarVerifyKey};
 use duckblind_attestation::evidence::Evidence;
-use duckblind_attestation::policy::{Development, fill_development};
+use duckblind_attestation::policy::fill_development;
 use duckblind_attestation::sample;
 use duckblind_attestation::simulator::{self, SimulatedSnp};
 use duckblind_protocol::http::{AppraisalReply, ChallengeReply};
@@ -109,12 +109,9 @@ pub(super) async fn accepting(more: &str) -> Verifier {
     let platform = SimulatedSnp::open(platform_dir()).unwrap();
     let policy = fill_development(
         TEMPLATE,
-        &Development {
-            roots: simulator::roots(platform_dir()).unwrap(),
-            measurements: &[platform.measurement()],
-            rtmrs: simulator::tdx_registers().unwrap(),
-            releases: &[sample::release().digest()],
-        },
+        &[simulator::roots(platform_dir()).unwrap()],
+        &[platform.measurement()],
+        &[sample::release().digest()],
     );
     std::fs::write(home.path().join("policy.toml"), policy.unwrap()).unwrap();
     // Certificates of the platform were made just now.

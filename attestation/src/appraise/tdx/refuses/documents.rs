@@ -49,30 +49,29 @@ fn another_copy_of_the_chain() {
     }
 }
 
-/// A chain in the quote of another form or number. Lengths fit.
+/// Judges a quote that carries this text as its chain. Lengths fit.
+pub(super) fn with_chain(scene: &Scene, chain: &str) -> Appraisal {
+    scene.judge_changed(|evidence| {
+        let report = &mut evidence.report;
+        let old = Quote::parse(report).unwrap().pck_chain.len();
+        for at in [632, 766, 1254] {
+            let length = u32::from_le_bytes(report[at..at + 4].try_into().unwrap());
+            let length = usize::try_from(length).unwrap() + chain.len() - old;
+            let length = u32::try_from(length).unwrap();
+            report[at..at + 4].copy_from_slice(&length.to_le_bytes());
+        }
+        report.truncate(report.len() - old);
+        report.extend(chain.as_bytes());
+    })
+}
+
 #[test]
 fn chains_in_other_forms() {
     let scene = Scene::good();
     let evidence = scene.evidence();
     let quote = Quote::parse(&evidence.report).unwrap();
     let chain = pem::decode_canonical(quote.pck_chain).unwrap();
-    let (at, len) = (quote.pck_chain.len(), evidence.report.len());
-    let with = |chain: &str| {
-        scene.judge_changed(|evidence| {
-            let grown = |bytes: &[u8]| {
-                let length = u32::from_le_bytes(bytes.try_into().unwrap());
-                let length = usize::try_from(length).unwrap() + chain.len() - at;
-                u32::try_from(length).unwrap().to_le_bytes()
-            };
-            for length in [632, 766, 1254] {
-                let place = length..length + 4;
-                let grown = grown(&evidence.report[place.clone()]);
-                evidence.report[place].copy_from_slice(&grown);
-            }
-            evidence.report.truncate(len - at);
-            evidence.report.extend(chain.as_bytes());
-        })
-    };
+    let with = |chain: &str| with_chain(&scene, chain);
     let own = pem::encode(&chain);
     assert!(with(&own).result.is_ok());
     for form in [
