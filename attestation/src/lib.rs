@@ -1,6 +1,6 @@
 //! Evidence: how an enclave produces it, and how anyone judges it.
 //!
-//! * produce: [`attester`] (the kernel's configfs-tsm interface; a simulated platform behind the
+//! * produce: [`attester`] (the kernel's configfs-tsm interface; simulated platforms behind the
 //!   cargo feature `simulator`)
 //! * what travels: [`evidence`], with the preimages [`config`] and [`release`] of what the
 //!   hardware report binds

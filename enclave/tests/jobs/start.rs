@@ -5,6 +5,7 @@ use std::fs;
 use duckblind_attestation::config::{EnclaveConfig, Wall};
 use duckblind_attestation::release::ReleaseManifest;
 use duckblind_protocol::ids::Digest;
+use duckblind_protocol::key_statement::{Tee, report_data};
 
 use crate::client::attest;
 use crate::process::{Enclave, Place};
@@ -81,4 +82,25 @@ fn it_attests_what_is_in_force() {
     assert_eq!(config.walls, all);
     let release = ReleaseManifest::decode(&known.evidence.release).unwrap();
     assert_eq!(release.digest(), known.statement.release);
+}
+
+/// Where a quote of version 4 has what it binds.
+const TDX_REPORT_DATA: std::ops::Range<usize> = 568..632;
+
+#[test]
+fn it_attests_on_the_platform_that_is_chosen() {
+    let chosen = |extra: &str| attest(&Enclave::start(extra)).evidence;
+    let evidence = chosen("simulator.platform = \"tdx\"");
+    assert_eq!(evidence.tee, Tee::Tdx);
+    assert_eq!(
+        evidence.report[TDX_REPORT_DATA],
+        report_data(&evidence.key_statement, &evidence.challenge)
+    );
+    assert!(evidence.endorsements.tdx.is_some() && evidence.event_log.is_some());
+
+    for (extra, version) in [("", 3), ("simulator.platform = \"sev-snp-v5\"", 5)] {
+        let evidence = chosen(extra);
+        assert_eq!((evidence.tee, evidence.report[0]), (Tee::SevSnp, version));
+        assert!(evidence.endorsements.crl.is_some() && evidence.event_log.is_none());
+    }
 }
