@@ -17,6 +17,8 @@ use duckblind_protocol::ids::Digest;
 
 pub use error::SimulatorError;
 #[cfg(test)]
+pub(crate) use revocation::RevocationList;
+#[cfg(test)]
 pub(crate) use snp::{Authority, Chip, CloudAuthority, GENERATION, TCB, chip_extensions};
 pub use snp::{ReportVersion, SimulatedSnp};
 pub use tdx::SimulatedTdx;

@@ -117,6 +117,14 @@ impl Case {
         }
     }
 
+    /// One whose policy trusts the root of `platform` instead.
+    pub(crate) fn trusting(platform: &SimulatedSnp) -> Self {
+        let mut case = Self::good();
+        let known = self::platform().root().to_string();
+        case.edit_policy(&known, &platform.root().to_string());
+        case
+    }
+
     /// Replaces a line's beginning in the policy; it must be there.
     pub(crate) fn edit_policy(&mut self, from: &str, to: &str) {
         assert!(self.policy.contains(from), "{from}");

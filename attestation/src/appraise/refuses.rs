@@ -3,8 +3,13 @@
 
 mod bindings;
 mod chains;
+mod clouds;
 mod configurations;
+mod firmware;
+mod guests;
+mod platforms;
 mod reports;
+mod revocations;
 
 use super::Appraisal;
 use crate::check::Outcome;

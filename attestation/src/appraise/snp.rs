@@ -134,7 +134,7 @@ pub(super) fn genuine<'a>(
     hardware.collateral = std::mem::take(&mut chain.collateral);
     hardware.valid_until = hardware.collateral.window.map(|(_, until)| until);
     hardware.seen.crl_numbers.extend(chain.crl_number);
-    if endorsements.crl.is_none() {
+    if endorsements.crl.is_none() && !rules.require_crl {
         hardware.warnings.push(Warning::NoRevocation);
     }
     let parsed = parsed?;

@@ -1,5 +1,5 @@
 //! Policies that parse and the many that do not.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use duckblind_protocol::coded::Coded;
 
@@ -85,6 +85,9 @@ fn mistyped_keys_get_a_suggestion() {
         ),
         ("\nwalls", "\nwall", "walls"),
         ("\nmax_jobs", "\nmaxjobs", "max_jobs"),
+        ("\nrequire_crl", "\nrequired_crl", "require_crl"),
+        ("\ndenied_chips", "\ndenied_chip", "denied_chips"),
+        ("\n[snp.platform]", "\n[snp.platfrom]", "platform"),
         ("\nepoch_ms", "\nepochms", "epoch_ms"),
     ] {
         let error = refused(from, to, "DB-ATT-042");
@@ -127,6 +130,7 @@ fn mistyped_values_get_a_suggestion() {
     for (from, to, meant) in [
         ("\"no-new-privs\"", "\"no-new-priv\"", "no-new-privs"),
         ("[\"genoa\"]", "[\"genova\"]", "genoa"),
+        ("[\"vcek\"]", "[\"vceks\"]", "vcek"),
         ("[\"process\"]", "[\"proces\"]", "process"),
         ("[\"boottime\"]", "[\"boot-time\"]", "boottime"),
         ("[\"local-fake\"]", "[\"local_fake\"]", "local-fake"),
@@ -146,6 +150,22 @@ fn values_of_the_wrong_kind() {
         ("tees = [\"sev-snp\"]", "tees = \"sev-snp\""),
         ("vmpls = [0]", "vmpls = [-1]"),
         ("vmpls = [0]", "vmpls = [0, 0]"),
+        // What reports say that the host asked for.
+        ("vmpls = [0]", "vmpls = [4294967295]"),
+        ("vmpls = [0]", "vmpls = [4]"),
+        ("[3, 4, 5]", "[1]"),
+        ("[3, 4, 5]", "[3, 4, 5, 6]"),
+        ("firmware = \"1.55.0\"", "firmware = \"1.55\""),
+        ("firmware = \"1.55.0\"", "firmware = 1"),
+        ("launch_mitigations = 0", "launch_mitigations = -1"),
+        ("\nhost_data = [\"zero\"]", "\nhost_data = [\"00\"]"),
+        ("\nchips = [\"any\"]", "\nchips = [\"zero\"]"),
+        (
+            "\nchips = [\"any\"]",
+            "\nchips = [\"any\", \"0101010101010101\"]",
+        ),
+        ("\nchips = [\"any\"]", "\nchips = [\"0101\"]"),
+        ("denied_chips = []", "denied_chips = [\"any\"]"),
         ("bootloader = 10", "bootloader = 256"),
         ("threads = 1024", "threads = -1"),
         ("allow_smt = true", "allow_smt = 1"),
@@ -168,6 +188,13 @@ fn lists_that_must_not_be_empty() {
         "generations = [\"genoa\"]",
         "report_versions = [3, 4, 5]",
         "vmpls = [0]",
+        "signing_keys = [\"vcek\"]",
+        "host_data = [\"zero\"]",
+        "family_ids = [\"zero\"]",
+        "image_ids = [\"zero\"]",
+        "id_keys = [\"zero\"]",
+        "author_keys = [\"zero\"]",
+        "chips = [\"any\"]",
         "backends = [\"process\"]",
         "engines = [\"duckdb 2.0.0\"]",
         "clocks = [\"boottime\"]",
@@ -185,6 +212,76 @@ fn a_generation_needs_its_floor() {
     refused("[\"genoa\"]", "[\"genoa\", \"milan\"]", "DB-ATT-043");
     let turin = "[\"turin\"]";
     assert!(edited("[\"genoa\"]", turin).is_err());
+}
+
+#[test]
+fn clouds_keys_need_a_cloud() {
+    let both = "signing_keys = [\"vcek\", \"vlek\"]";
+    let error = refused("signing_keys = [\"vcek\"]", both, "DB-ATT-045");
+    assert!(error.to_string().contains("csp_ids"), "{error}");
+}
+
+#[test]
+fn chips_are_listed_in_either_length() {
+    let long = format!("{}{}", "01".repeat(8), "00".repeat(56));
+    for id in ["01".repeat(8), long] {
+        let list = format!("\nchips = [\"{id}\"]");
+        let policy = edited("\nchips = [\"any\"]", &list).unwrap();
+        let chips = policy.snp.unwrap().platform.chips;
+        let mut chip = [0; 64];
+        chip[..8].fill(1);
+        assert!(chips.takes(&chip));
+        chip[8] = 1;
+        assert!(!chips.takes(&chip));
+    }
+}
+
+const PRODUCTION: &str = include_str!("../../../policies/production-snp.toml");
+
+#[test]
+fn the_production_template_accepts_nothing() {
+    assert_eq!(Policy::parse(PRODUCTION).unwrap_err().code(), "DB-ATT-045");
+}
+
+#[test]
+fn the_production_template_filled_in() {
+    let text = PRODUCTION
+        .replacen(
+            "\nmeasurements = []",
+            &format!("\nmeasurements = [\"{}\"]", "cd".repeat(48)),
+            1,
+        )
+        .replacen(
+            "\nreleases = []",
+            &format!("\nreleases = [\"{}\"]", "ef".repeat(32)),
+            1,
+        );
+    let policy = Policy::parse(&text).unwrap();
+    assert!(!policy.is_development());
+    let roots = [Generation::Genoa, Generation::Turin].map(Generation::root);
+    assert_eq!(policy.roots(), roots);
+    let snp = policy.snp.unwrap();
+    assert!(snp.require_crl);
+    assert!(!snp.generations.contains(&Generation::Milan));
+    assert!(!snp.report_versions.contains(&2));
+    // Every key of the one template stands in the other.
+    let keys = |text: &str| -> std::collections::BTreeSet<String> {
+        let lines = text.lines().filter_map(|line| line.split_once(" = "));
+        let lines = lines.filter(|(key, _)| !key.starts_with('#'));
+        lines.map(|(key, _)| key.to_owned()).collect()
+    };
+    let missing: Vec<_> = keys(TEMPLATE).difference(&keys(&text)).cloned().collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn the_strict_policy_built_in_is_the_template() {
+    let snp = SnpPolicy::production().unwrap();
+    assert!(snp.require_crl);
+    assert_eq!(
+        snp.generations.as_slice(),
+        [Generation::Genoa, Generation::Turin]
+    );
 }
 
 #[test]

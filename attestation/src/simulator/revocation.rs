@@ -4,6 +4,7 @@ use const_oid::AssociatedOid as _;
 use der::Encode as _;
 use der::asn1::Uint;
 use x509_cert::crl::{RevokedCert, TbsCertList};
+use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::CrlNumber;
 use x509_cert::name::Name;
 use x509_cert::serial_number::SerialNumber;
@@ -25,6 +26,10 @@ pub(crate) struct RevocationList {
     pub(crate) next_update: Option<Time>,
     /// Serial numbers.
     pub(crate) revoked: Vec<SerialNumber>,
+    /// More than the number; honest lists need none.
+    pub(crate) extensions: Vec<Extension>,
+    /// Of each entry; honest lists need none.
+    pub(crate) entry_extensions: Vec<Extension>,
 }
 
 impl RevocationList {
@@ -37,6 +42,8 @@ impl RevocationList {
             this_update: period.not_before,
             next_update: Some(period.not_after),
             revoked: Vec::new(),
+            extensions: Vec::new(),
+            entry_extensions: Vec::new(),
         })
     }
 
@@ -48,16 +55,14 @@ impl RevocationList {
             .map(|serial| RevokedCert {
                 serial_number: serial.clone(),
                 revocation_date: self.this_update,
-                crl_entry_extensions: None,
+                crl_entry_extensions: some(&self.entry_extensions),
             })
             .collect();
-        let number = match self.number {
-            Some(number) => {
-                let der = CrlNumber(Uint::new(&number.to_be_bytes())?).to_der()?;
-                Some(vec![x509::extension(CrlNumber::OID, false, der)?])
-            }
-            None => None,
-        };
+        let mut extensions = self.extensions.clone();
+        if let Some(number) = self.number {
+            let der = CrlNumber(Uint::new(&number.to_be_bytes())?).to_der()?;
+            extensions.push(x509::extension(CrlNumber::OID, false, der)?);
+        }
         let tbs = TbsCertList {
             version: x509_cert::Version::V2,
             signature: key.algorithm()?,
@@ -66,8 +71,13 @@ impl RevocationList {
             next_update: self.next_update,
             // RFC 5280, 5.1.2.6: absent, not empty.
             revoked_certificates: (!entries.is_empty()).then_some(entries),
-            crl_extensions: number,
+            crl_extensions: some(&extensions),
         };
         x509::signed(&tbs.to_der()?, key)
     }
+}
+
+/// RFC 5280, 5.1.2.7 and 5.3: absent, not empty.
+fn some(extensions: &[Extension]) -> Option<Vec<Extension>> {
+    (!extensions.is_empty()).then(|| extensions.to_vec())
 }

@@ -133,3 +133,79 @@ fn number(parsed: &CertificateList) -> Option<u64> {
     padded.get_mut(from..)?.copy_from_slice(bytes);
     Some(u64::from_be_bytes(padded))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn not_a_list() {
+        let malformed = |bytes: &[u8]| RevocationList::from_der(bytes).err();
+        assert_eq!(malformed(&[]), Some(CrlError::Malformed));
+        assert_eq!(malformed(&[0x30, 0]), Some(CrlError::Malformed));
+        assert_eq!(
+            malformed(&vec![0x30; MAX_CRL + 1]),
+            Some(CrlError::Malformed)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+            let _ = RevocationList::from_der(&bytes);
+        }
+    }
+
+    #[cfg(feature = "simulator")]
+    mod of_the_simulator {
+        use super::*;
+        use crate::simulator::Authority;
+        use crate::testing::stranger;
+
+        fn der(number: u64) -> Vec<u8> {
+            let mut list = Authority::first_list().unwrap();
+            list.number = Some(number);
+            stranger().crl(&list).unwrap()
+        }
+
+        proptest! {
+            #![proptest_config(ProptestConfig::with_cases(32))]
+
+            #[test]
+            fn numbers(number in any::<u64>()) {
+                prop_assert_eq!(RevocationList::from_der(&der(number)).unwrap().number(), number);
+            }
+
+            #[test]
+            fn damaged_lists_never_panic(at in any::<proptest::sample::Index>(), with in any::<u8>()) {
+                let mut bytes = der(1);
+                let at = at.index(bytes.len());
+                *bytes.get_mut(at).unwrap() = with;
+                let _ = RevocationList::from_der(&bytes);
+            }
+
+            #[test]
+            fn truncations_are_refused(cut in any::<proptest::sample::Index>()) {
+                let bytes = der(1);
+                let end = cut.index(bytes.len());
+                prop_assert!(RevocationList::from_der(bytes.get(..end).unwrap()).is_err());
+            }
+        }
+
+        #[test]
+        fn longer_than_any_honest_one() {
+            let mut list = Authority::first_list().unwrap();
+            let serial = x509_cert::serial_number::SerialNumber::new(&[7; 16]).unwrap();
+            list.revoked = vec![serial; MAX_CRL / 32];
+            let long = stranger().crl(&list).unwrap();
+            assert!(long.len() > MAX_CRL);
+            assert_eq!(
+                RevocationList::from_der(&long).err(),
+                Some(CrlError::Malformed)
+            );
+        }
+    }
+}

@@ -4,8 +4,6 @@ use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
     ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RsaKeyPair,
 };
-#[cfg(test)]
-use const_oid::ObjectIdentifier;
 use der::Encode as _;
 use der::asn1::Ia5String;
 use duckblind_protocol::ids::random_bytes;
@@ -27,9 +25,6 @@ const VCEK: &str = "SEV-VCEK";
 const ASVK: &str = "SEV-VLEK";
 #[cfg(test)]
 const VLEK: &str = "SEV-VLEK-Key";
-/// The cloud that a VLEK's certificate names.
-#[cfg(test)]
-pub(crate) const CSP_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3704.1.5");
 
 /// What a chip key's certificate says of its chip.
 #[derive(Clone, Debug)]
@@ -122,7 +117,7 @@ impl CloudAuthority {
         let mut extensions = chip_extensions(&chip, super::GENERATION)?;
         extensions.retain(|extension| extension.extn_id != vek::HW_ID);
         let csp_id = Ia5String::new(csp_id)?.to_der()?;
-        extensions.push(extension(CSP_ID, false, csp_id)?);
+        extensions.push(extension(vek::CSP_ID, false, csp_id)?);
         signing_key(VLEK, extensions, ASVK, &self.asvk)
     }
 }

@@ -12,12 +12,10 @@ use x509_cert::crl::CertificateList;
 use x509_cert::ext::pkix::CrlNumber;
 use x509_cert::serial_number::SerialNumber;
 
-use super::certificates::CSP_ID;
 use super::*;
-use crate::snp::SignatureCache;
 use crate::snp::certificate::Certificate;
 use crate::snp::report::{ParsedReport, REPORT_LEN, SigningKey};
-use crate::snp::vek;
+use crate::snp::{SignatureCache, vek};
 use crate::testing::{cloud, platform, platform_dir, stranger};
 
 fn copy() -> tempfile::TempDir {
@@ -88,13 +86,14 @@ fn a_clouds_key_names_the_cloud_and_no_chip() {
     let vlek = of(evidence.endorsements.vek);
     let asvk = of(evidence.endorsements.ask);
     let ark = of(evidence.endorsements.ark);
-    vlek.signed_by(&asvk, &SignatureCache::none()).unwrap();
-    asvk.signed_by(&ark, &SignatureCache::none()).unwrap();
+    let cache = SignatureCache::none();
+    vlek.signed_by(&asvk, &cache).unwrap();
+    asvk.signed_by(&ark, &cache).unwrap();
     UnparsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, vlek.p384().unwrap())
         .verify(parsed.signed, &parsed.signature)
         .unwrap();
     assert!(vlek.extension(vek::HW_ID).is_none());
-    let csp_id = vlek.extension(CSP_ID).unwrap();
+    let csp_id = vlek.extension(vek::CSP_ID).unwrap();
     assert_eq!(csp_id, [&[0x16, 16][..], b"CN=cloud.example"].concat());
 }
 
