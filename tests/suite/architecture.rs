@@ -9,9 +9,13 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Every crate of the house and the crates of the house that it may use.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("duckblind-protocol", &[]),
     ("duckblind-attestation", &["duckblind-protocol"]),
+    (
+        "duckblind-collateral",
+        &["duckblind-protocol", "duckblind-attestation"],
+    ),
     ("duckblind-lake", &["duckblind-protocol"]),
     (
         "duckblind-engine",
@@ -52,7 +56,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
 ];
 
 /// What a crate must not contain even by a detour, and why.
-const NEVER: [(&str, &[&str]); 4] = [
+const NEVER: [(&str, &[&str]); 5] = [
     // No I/O in the words that both ends speak.
     (
         "duckblind-protocol",
@@ -62,6 +66,11 @@ const NEVER: [(&str, &[&str]); 4] = [
     (
         "duckblind-attestation",
         &["tokio", "mio", "quinn", "reqwest", "hyper", "duckdb"],
+    ),
+    // What vendors say of platforms has nothing to do with tables.
+    (
+        "duckblind-collateral",
+        &["duckdb", "libduckdb-sys", "parquet", "arrow"],
     ),
     // Data at rest knows no SQL.
     (
