@@ -6,7 +6,7 @@ use der::Decode as _;
 use duckblind_attestation::evidence::Endorsements;
 use duckblind_attestation::snp::certificate::Certificate;
 use duckblind_attestation::snp::vek::VekClaims;
-use duckblind_attestation::snp::{Generation, Tcb};
+use duckblind_attestation::snp::{Generation, SignatureCache, Tcb};
 use duckblind_protocol::ids::Digest;
 use reqwest::Url;
 use rustls_pki_types::CertificateDer;
@@ -63,7 +63,7 @@ impl Chain {
         };
         let issuer = read(&ask)?;
         issuer
-            .signed_by(&read(&ark)?)
+            .signed_by(&read(&ark)?, &SignatureCache::none())
             .map_err(|_| NotUsable("a chain whose signature does not verify"))?;
         Ok(Self { ask, ark, issuer })
     }
@@ -194,7 +194,7 @@ impl Item for VcekItem<'_> {
     fn accept(&self, answer: &Answer) -> Result<Vec<u8>, NotUsable> {
         let vcek = Certificate::from_der(&answer.body)
             .map_err(|_| NotUsable("not a certificate of AMD's kind"))?;
-        vcek.signed_by(&self.chain.issuer)
+        vcek.signed_by(&self.chain.issuer, &SignatureCache::none())
             .map_err(|_| NotUsable("a certificate whose signature does not verify"))?;
         let claims = VekClaims::read(&vcek)
             .map_err(|_| NotUsable("a certificate without a chip's extensions"))?;

@@ -40,6 +40,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
         &[
             "duckblind-protocol",
             "duckblind-attestation",
+            "duckblind-collateral",
             "duckblind-lake",
         ],
     ),

@@ -130,7 +130,9 @@ fn explain_one(ui: &Ui, path: &Path) -> Result<(), Failure> {
     });
     ui.show(&value, || {
         let mut text = format!("{} (sha256 {})\n", draft.name(), draft.id());
-        text.push_str("Accepts evidence only if all of this holds; what is not listed is refused.\n");
+        text.push_str(
+            "Accepts evidence only if all of this holds; what is not listed is refused.\n",
+        );
         text.push_str("Guests that can be debugged or migrated are always refused.\n");
         text.push_str(&sections_text(&sections));
         text
@@ -185,7 +187,12 @@ fn differences_text(differences: &[Difference]) -> String {
             }
         }
     }
-    let count = |wanted| differences.iter().filter(|one| one.effect == wanted).count();
+    let count = |wanted| {
+        differences
+            .iter()
+            .filter(|one| one.effect == wanted)
+            .count()
+    };
     let _ = writeln!(
         text,
         "{} loosened, {} tightened, {} both or neither",
