@@ -18,6 +18,7 @@ pub mod check;
 pub mod config;
 pub mod ear;
 pub mod evidence;
+pub mod explain;
 pub mod inputs;
 pub mod measurement;
 mod named;

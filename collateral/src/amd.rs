@@ -7,7 +7,7 @@ use duckblind_attestation::appraise::SignatureCache;
 use duckblind_attestation::evidence::Endorsements;
 use duckblind_attestation::snp::certificate::Certificate;
 use duckblind_attestation::snp::vek::VekClaims;
-use duckblind_attestation::snp::{Generation, Tcb};
+use duckblind_attestation::snp::{Generation, SignatureCache, Tcb};
 use duckblind_protocol::ids::Digest;
 use reqwest::Url;
 use rustls_pki_types::CertificateDer;

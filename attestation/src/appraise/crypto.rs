@@ -1,6 +1,7 @@
 //! Hardware reports by themselves, without an envelope: for looking into reports of any origin, and
 //! for test vectors. Nobody is expected here, so nothing follows for a job.
 
+mod hardware;
 mod tdx;
 
 use duckblind_protocol::ids::UnixTime;
@@ -10,9 +11,10 @@ use super::{Floors, Hardware};
 use crate::check::{Check, Checks};
 use crate::evidence::Endorsements;
 use crate::policy::{PolicyError, Root, SnpPolicy};
-use crate::reason::Reason;
+use crate::reason::{Reason, Warning};
 use crate::snp::report::{SigningKey, VERSIONS};
 use crate::snp::{Generation, SignatureCache};
+pub use hardware::{BareReport, hardware};
 pub use tdx::tdx;
 
 /// What was found out of a report by itself.
@@ -25,6 +27,10 @@ pub struct CryptoVerdict {
     pub tcb_status: Option<String>,
     /// Intel's advisories that apply to them.
     pub advisories: Vec<String>,
+    /// Whether the chain ends in the root of a simulated platform. Only policies list such.
+    pub sim: bool,
+    /// What one should know although it is accepted; only under a policy.
+    pub warnings: Vec<Warning>,
     accepted: bool,
 }
 
@@ -35,6 +41,8 @@ impl CryptoVerdict {
             checks: checks.into_list(),
             tcb_status: None,
             advisories: Vec::new(),
+            sim: false,
+            warnings: Vec::new(),
         }
     }
 

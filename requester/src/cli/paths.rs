@@ -13,20 +13,34 @@ use crate::trust::Trust;
 
 /// `$XDG_CONFIG_HOME/duckblind`, or `~/.config/duckblind`.
 pub(super) fn config_dir() -> Result<PathBuf, Failure> {
+    user_dir("XDG_CONFIG_HOME", ".config").ok_or_else(|| {
+        Failure::usage(
+            "neither HOME nor XDG_CONFIG_HOME is set",
+            Some("name the files: --trust, --key-file, --identity"),
+        )
+    })
+}
+
+/// `$XDG_CACHE_HOME/duckblind`, or `~/.cache/duckblind`.
+pub(super) fn cache_dir() -> Result<PathBuf, Failure> {
+    user_dir("XDG_CACHE_HOME", ".cache").ok_or_else(|| {
+        Failure::usage(
+            "neither HOME nor XDG_CACHE_HOME is set",
+            Some("name the directory: --cache DIR"),
+        )
+    })
+}
+
+/// This program's directory of one kind.
+fn user_dir(variable: &str, below_home: &str) -> Option<PathBuf> {
     let set = |name| {
         std::env::var_os(name)
             .map(PathBuf::from)
             .filter(|path| path.is_absolute())
     };
-    set("XDG_CONFIG_HOME")
-        .or_else(|| set("HOME").map(|home| home.join(".config")))
+    set(variable)
+        .or_else(|| set("HOME").map(|home| home.join(below_home)))
         .map(|base| base.join("duckblind"))
-        .ok_or_else(|| {
-            Failure::usage(
-                "neither HOME nor XDG_CONFIG_HOME is set",
-                Some("name the files: --trust, --key-file, --identity"),
-            )
-        })
 }
 
 /// The trust file's place.

@@ -12,9 +12,9 @@ use duckblind_attestation::reference::register;
 use duckblind_attestation::reference::snp::{CpuType, SnpKernel, SnpLaunch, SnpTable};
 use serde_json::{Value, json};
 
-use super::failure::Failure;
-use super::run_args::bytes;
-use super::ui::Ui;
+use super::super::failure::Failure;
+use super::super::run_args::bytes;
+use super::super::ui::Ui;
 use crate::error::RequesterError;
 use crate::files;
 
@@ -25,7 +25,7 @@ const BY_RULE: &str = "computed by the public rules of QEMU, edk2 and Linux; no 
 ///
 /// Whoever publishes a release runs this; docs/reference-values.md says with which inputs.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum MeasureCommand {
+pub(in super::super) enum MeasureCommand {
     /// Launch digests of SEV-SNP guests: one per vCPU count and CPU type
     Snp(SnpArgs),
     /// Registers of TDX guests: from a golden quote, or computed from what is booted
@@ -34,7 +34,7 @@ pub(super) enum MeasureCommand {
 
 /// What QEMU launches an SEV-SNP guest from.
 #[derive(Debug, clap::Args)]
-pub(super) struct SnpArgs {
+pub(in super::super) struct SnpArgs {
     /// Firmware image
     #[arg(long, value_name = "FILE")]
     ovmf: PathBuf,
@@ -67,7 +67,7 @@ pub(super) struct SnpArgs {
 /// Where the registers of a TDX guest come from.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("source").required(true).multiple(true))]
-pub(super) struct TdxArgs {
+pub(in super::super) struct TdxArgs {
     /// Raw quote of a guest that you launched yourself; with --kernel, it must agree
     #[arg(long, value_name = "FILE", group = "source")]
     from_quote: Option<PathBuf>,
@@ -128,7 +128,7 @@ fn features(text: &str) -> Result<u64, String> {
     u64::from_str_radix(digits, 16).map_err(|_| "not a hexadecimal number".into())
 }
 
-pub(super) fn measure(ui: &Ui, command: MeasureCommand) -> Result<(), Failure> {
+pub(in super::super) fn measure(ui: &Ui, command: MeasureCommand) -> Result<(), Failure> {
     match command {
         MeasureCommand::Snp(args) => snp(ui, &args),
         MeasureCommand::Tdx(args) => tdx(ui, &args),

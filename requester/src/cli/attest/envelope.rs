@@ -1,8 +1,7 @@
-//! Evidence and checks in plain words.
+//! What an envelope carries besides the report, in plain words.
 
 use std::fmt::Write as _;
 
-use duckblind_attestation::check::{Check, Outcome};
 use duckblind_attestation::config::EnclaveConfig;
 use duckblind_attestation::evidence::Evidence;
 use duckblind_attestation::release::ReleaseManifest;
@@ -117,32 +116,4 @@ fn none_or(list: &[String]) -> String {
     } else {
         list.join(", ")
     }
-}
-
-/// One line per check; failed ones say what would have been right.
-pub(super) fn checks_text(checks: &[Check]) -> String {
-    let mut text = String::new();
-    for check in checks {
-        match check.outcome {
-            Outcome::Pass => {
-                let _ = writeln!(text, "PASS {:24} {}", check.name, short(&check.got));
-            }
-            Outcome::Fail => {
-                let _ = writeln!(text, "FAIL {:24} {}", check.name, check.reason);
-                let _ = writeln!(text, "       expected {}", check.expected);
-                let _ = writeln!(text, "       got      {}", check.got);
-            }
-        }
-    }
-    text
-}
-
-fn short(text: &str) -> String {
-    const MOST: usize = 70;
-    if text.chars().count() <= MOST {
-        return text.to_owned();
-    }
-    let mut cut: String = text.chars().take(MOST).collect();
-    cut.push('…');
-    cut
 }
