@@ -3,7 +3,6 @@
 //! and what the root has revoked.
 
 use der::Decode as _;
-use duckblind_attestation::appraise::SignatureCache;
 use duckblind_attestation::evidence::Endorsements;
 use duckblind_attestation::snp::certificate::Certificate;
 use duckblind_attestation::snp::vek::VekClaims;

@@ -4,11 +4,11 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use duckblind_attestation::appraise::{Expected, Inputs, appraise};
+use duckblind_attestation::appraise::{Expected, Floors, Inputs, appraise};
 use duckblind_attestation::attester::Attester as _;
 use duckblind_attestation::config::EnclaveConfig;
 use duckblind_attestation::ear::{Context, EarClaims, EarSigner, VerifierId, sign_cose, sign_jwt};
-use duckblind_attestation::evidence::Evidence;
+use duckblind_attestation::evidence::{Endorsements, Evidence};
 use duckblind_attestation::policy::{Policy, fill_development};
 use duckblind_attestation::release::ReleaseManifest;
 use duckblind_attestation::sample;
@@ -149,6 +149,7 @@ impl Scene {
         let policy = Policy::parse(&self.policy).unwrap();
         let appraisal = appraise(&Inputs {
             evidence,
+            endorsements: &Endorsements::default(),
             policy: &policy,
             expected: Expected {
                 nonce: self.nonce(),
@@ -156,6 +157,7 @@ impl Scene {
                 earlier_report_id: None,
                 earlier_epoch: None,
             },
+            floors: &Floors::default(),
             now: self.at,
         });
         let context = Context {
@@ -176,6 +178,7 @@ impl Scene {
         let signer = EarSigner::new(self.signer.clone());
         Presented {
             evidence,
+            endorsements: Endorsements::default(),
             ear_jwt: sign_jwt(claims, &signer).unwrap(),
             ear_cose: sign_cose(claims, &signer).unwrap(),
             requester_nonce: self.requester_nonce,

@@ -36,7 +36,8 @@ async fn report(
 
 fn policy(node: &Node, measured: Measurement, replaced: (&str, &str)) -> PathBuf {
     let release = sample::release().digest();
-    let policy = fill_development(TEMPLATE, &[simulated::roots()], &[measured], &[release]).unwrap();
+    let policy =
+        fill_development(TEMPLATE, &[simulated::roots()], &[measured], &[release]).unwrap();
     assert!(policy.contains(replaced.0));
     let file = node.dir.path().join("policy.toml");
     std::fs::write(&file, policy.replacen(replaced.0, replaced.1, 1)).unwrap();
