@@ -18,6 +18,8 @@ pub struct Options {
     pub ear_lifetime_ms: u64,
     /// Whether the malicious relay stands between host and enclave.
     pub relay: bool,
+    /// Which simulated platform the enclave runs on.
+    pub platform: &'static str,
     /// Another enclave program than the one under test; the policy lists it.
     pub enclave_program: Option<PathBuf>,
     /// Another enclave program whose measurement the *requester's* policy lists.
@@ -35,6 +37,7 @@ impl Default for Options {
             host_limits: Vec::new(),
             ear_lifetime_ms: 600_000,
             relay: false,
+            platform: "sev-snp",
             enclave_program: None,
             trusted_program: None,
             canary: None,

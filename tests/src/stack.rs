@@ -476,11 +476,12 @@ fn start_verifier(root: &Path) -> Result<(Daemon, String)> {
 
 fn start_enclave(root: &Path, options: &Options, program: &Path) -> Result<Daemon> {
     let config = format!(
-        "listen = \"unix:{}\"\nrelease = {:?}\nrequesters = \"any\"\n[simulator]\ndir = {:?}\n\
+        "listen = \"unix:{}\"\nrelease = {:?}\nrequesters = \"any\"\n[simulator]\ndir = {:?}\nplatform = {:?}\n\
          [storage]\nprovider = \"local-fake\"\nroot = {:?}\n{}{}",
         path(&root.join("enclave.sock")),
         root.join("release.json"),
         platform()?,
+        options.platform,
         root.join("lake"),
         section("limits", &options.limits),
         section("timeouts", &options.timeouts),

@@ -12,6 +12,7 @@ mod interop;
 mod limits;
 mod measure;
 mod memory;
+mod platforms;
 mod product;
 mod verifier;
 mod zz_leftovers;

@@ -1,5 +1,7 @@
 //! Measurements, one module per group, and what they share.
 
+#[cfg(feature = "simulator")]
+mod attestation;
 mod job;
 mod memory;
 mod pool;
@@ -17,7 +19,7 @@ use crate::cache;
 use report::Report;
 
 /// The groups in the order in which they run: what needs a quiet machine first.
-pub const GROUPS: [&str; 5] = ["job", "sealed", "seal", "relay", "memory"];
+pub const GROUPS: [&str; 6] = ["job", "attestation", "sealed", "seal", "relay", "memory"];
 
 /// Threads of every engine that is measured.
 const THREADS: u32 = 2;
@@ -44,6 +46,10 @@ impl Effort {
 pub fn measure(group: &str, effort: Effort, report: &mut Report) -> Result<()> {
     match group {
         "job" => job::measure(effort, report),
+        #[cfg(feature = "simulator")]
+        "attestation" => attestation::measure(effort, report),
+        #[cfg(not(feature = "simulator"))]
+        "attestation" => bail!("only a build with the simulated platforms measures attestation"),
         "sealed" => sealed::measure(effort, report),
         "seal" => seal::measure(effort, report),
         "relay" => relay::measure(effort, report),

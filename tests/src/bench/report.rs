@@ -19,7 +19,7 @@ pub enum Better {
 /// One line of the table.
 #[derive(Clone, Debug, Serialize)]
 pub struct Measured {
-    /// `sealed`, `seal`, `job`, `relay`, `memory`.
+    /// `attestation`, `sealed`, `seal`, `job`, `relay`, `memory`.
     pub group: &'static str,
     /// Name within the group.
     pub name: String,
