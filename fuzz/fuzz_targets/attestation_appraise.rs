@@ -2,7 +2,8 @@
 #![no_main]
 use std::sync::LazyLock;
 
-use duckblind_attestation::appraise::{Expected, Inputs, appraise};
+use duckblind_attestation::appraise::{Expected, Floors, Inputs, appraise};
+use duckblind_attestation::evidence::Endorsements;
 use duckblind_attestation::policy::Policy;
 use duckblind_protocol::ids::{Digest, Nonce, UnixTime};
 use duckblind_protocol::key_statement::combined_nonce;
@@ -38,6 +39,7 @@ static POLICY: LazyLock<Policy> = LazyLock::new(|| {
 fuzz_target!(|data: &[u8]| {
     let appraisal = appraise(&Inputs {
         evidence: data,
+        endorsements: &Endorsements::default(),
         policy: &POLICY,
         expected: Expected {
             // As in the golden file of a challenge.
@@ -49,6 +51,7 @@ fuzz_target!(|data: &[u8]| {
             earlier_report_id: None,
             earlier_epoch: None,
         },
+        floors: &Floors::default(),
         now: UnixTime(1_800_000_000),
     });
     assert!(appraisal.result.is_err());

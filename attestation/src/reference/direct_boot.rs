@@ -168,9 +168,9 @@ pub(super) fn check_command_line(line: &str) -> Result<(), ReferenceError> {
 }
 
 impl BootRegisters {
-    /// The two lines of an entry of `[[tdx.images]]`.
+    /// The two registers, as they stand in an entry of a policy's `images`.
     pub fn fragment(&self) -> String {
-        format!("rtmr1 = \"{}\"\nrtmr2 = \"{}\"\n", self.rtmr1, self.rtmr2)
+        format!("rtmr1 = \"{}\", rtmr2 = \"{}\"", self.rtmr1, self.rtmr2)
     }
 }
 

@@ -3,8 +3,6 @@
 //! A golden quote is of a guest that the operator launched on a machine that it trusts, from the
 //! files of the release. Its signature is not checked here: whoever takes values from it says so.
 
-use std::fmt::Write as _;
-
 use dcap_qvl::quote::Quote;
 
 use super::direct_boot::BootRegisters;
@@ -88,11 +86,11 @@ impl GoldenQuote {
         same("rtmr3", computed, rtmr3)
     }
 
-    /// The entry of `[[tdx.images]]`. Refused if one of its registers is zero: such a value does not
-    /// tell one guest from another.
+    /// An entry of a policy's `images`. Refused if one of the registers of the boot is zero: such a
+    /// value does not tell one guest from another.
     pub fn fragment(&self) -> Result<String, ReferenceError> {
-        let [rtmr0, rtmr1, rtmr2, _] = self.rtmr;
-        let mut text = String::from("[[tdx.images]]\n");
+        let [rtmr0, rtmr1, rtmr2, rtmr3] = self.rtmr;
+        let mut entry = Vec::new();
         for (name, value) in [
             ("mrtd", self.mrtd),
             ("rtmr0", rtmr0),
@@ -102,10 +100,15 @@ impl GoldenQuote {
             if value.as_bytes() == &[0; 48] {
                 return Err(ReferenceError::NothingMeasured(name));
             }
-            // Into a string: cannot fail.
-            let _ = writeln!(text, "{name} = \"{value}\"");
+            entry.push(format!("{name} = \"{value}\""));
         }
-        Ok(text)
+        // The runtime's own register may be unused.
+        entry.push(if rtmr3.as_bytes() == &[0; 48] {
+            "rtmr3 = \"zero\"".to_owned()
+        } else {
+            format!("rtmr3 = \"{rtmr3}\"")
+        });
+        Ok(format!("{{ {} }}", entry.join(", ")))
     }
 }
 

@@ -18,6 +18,8 @@ use super::super::ui::Ui;
 use crate::error::RequesterError;
 use crate::files;
 
+/// What only a golden quote says; no policy parses with it.
+const MISSING: &str = "from a golden quote";
 /// Said wherever a value of TDX was computed and no quote confirms it.
 const BY_RULE: &str = "computed by the public rules of QEMU, edk2 and Linux; no quote confirms it";
 
@@ -262,6 +264,11 @@ fn boot(args: &TdxArgs, kernel: &Path) -> Result<BootRegisters, Failure> {
     Ok(boot.registers()?)
 }
 
+/// The list of a policy, with one entry.
+fn images(comment: &str, entry: &str) -> String {
+    format!("images = [\n    # {comment}\n    {entry},\n]\n")
+}
+
 fn read(path: &Path, cap: u64) -> Result<Vec<u8>, Failure> {
     Ok(files::read_bytes(path, cap).map_err(RequesterError::from)?)
 }
@@ -306,12 +313,15 @@ impl TdxValues {
                 ""
             };
             let entry = quote.fragment()?;
-            return Ok(format!("# from a golden quote{confirmed}\n{entry}"));
+            return Ok(images(&format!("from a golden quote{confirmed}"), &entry));
         }
         Ok(match &self.boot {
-            Some(boot) => format!(
-                "[[tdx.images]]\n# mrtd and rtmr0: from a golden quote\n# {BY_RULE}\n{}",
-                boot.fragment()
+            Some(boot) => images(
+                BY_RULE,
+                &format!(
+                    "{{ mrtd = \"{MISSING}\", rtmr0 = \"{MISSING}\", {}, rtmr3 = \"zero\" }}",
+                    boot.fragment()
+                ),
             ),
             None => String::new(),
         })
