@@ -1,9 +1,12 @@
 //! The machine, and how it is set up.
 
 use super::refused_by;
-use crate::appraise::Appraisal;
+use crate::appraise::snp::{Rules, genuine};
+use crate::appraise::{Appraisal, Hardware};
+use crate::check::Checks;
+use crate::policy::Policy;
 use crate::reason::Reason;
-use crate::snp::Report;
+use crate::snp::{Report, SignatureCache};
 use crate::testing::{Case, platform};
 
 /// Judges a report that the platform signs although it says something else than the truth.
@@ -143,4 +146,35 @@ fn paravisors() {
         report.id_key_digest[0] = 1;
     });
     assert!(appraisal.result.is_ok());
+}
+
+/// Reports may leave out their chip where nobody lists chips: the key is the chip's all the same.
+/// Policies do not take that.
+#[test]
+fn a_chip_that_is_not_named() {
+    let case = Case::good();
+    let policy = Policy::parse(&case.policy).unwrap().snp.unwrap();
+    let cache = SignatureCache::none();
+    let judge = |chip_id: [u8; 64], masked_chips| {
+        let mut report = platform().report(&case.report_data());
+        report.chip_id = chip_id;
+        let raw = platform().sign(report.encode()).unwrap();
+        let rules = Rules {
+            masked_chips,
+            ..Rules::of(&policy, &case.floors, case.now, &cache)
+        };
+        let mut checks = Checks::default();
+        let mut hardware = Hardware::default();
+        genuine(
+            &mut checks,
+            &raw.report,
+            &raw.endorsements,
+            &rules,
+            &mut hardware,
+        );
+        checks.all_passed()
+    };
+    assert!(judge([0; 64], true));
+    assert!(!judge([0; 64], false));
+    assert!(!judge([1; 64], true));
 }
