@@ -84,7 +84,7 @@ impl Case {
         let challenge = Challenge::new(Nonce::from_bytes([3; 32]), Digest::of(b"audience"));
         let policy = fill_development(
             TEMPLATE,
-            &[platform().root()],
+            &[simulator::roots(platform_dir()).unwrap()],
             &[platform().measurement()],
             &[release.digest()],
         );

@@ -1,4 +1,4 @@
-//! Any envelope under a policy that trusts AMD's root: nobody here can sign one that it accepts.
+//! Any envelope under a policy that trusts AMD's root and Intel's: nobody here can sign one that it accepts.
 #![no_main]
 use std::sync::LazyLock;
 
@@ -11,9 +11,20 @@ use libfuzzer_sys::fuzz_target;
 
 const GENOA: &str = "4c6598d19c18719c5dfd4a7d335f674e5bfe1d8f800cea2cf270c10d103db2f1";
 
+const INTEL: &str = "44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3";
+
 static POLICY: LazyLock<Policy> = LazyLock::new(|| {
     let text = include_str!("../../policies/development.toml")
-        .replace("\nroots = []", &format!("\nroots = [\"{GENOA}\"]"))
+        .replacen("\nroots = []", &format!("\nroots = [\"{GENOA}\"]"), 1)
+        .replacen("\nroots = []", &format!("\nroots = [\"{INTEL}\"]"), 1)
+        .replace(
+            "images = []",
+            &format!(
+                "images = [{{ mrtd = \"{}\", rtmr0 = \"event-log\", rtmr1 = \"event-log\", \
+                 rtmr2 = \"event-log\", rtmr3 = \"zero\" }}]",
+                "07".repeat(48)
+            ),
+        )
         .replace(
             "measurements = []",
             &format!("measurements = [\"{}\"]", "07".repeat(48)),

@@ -27,16 +27,20 @@ use crate::trust::Trust;
 
 const TEMPLATE: &str = include_str!("../../policies/development.toml");
 
-/// One platform for all tests of this process: its RSA keys take seconds.
-fn platform() -> &'static SimulatedSnp {
-    static PLATFORM: OnceLock<(tempfile::TempDir, SimulatedSnp)> = OnceLock::new();
-    let (_, platform) = PLATFORM.get_or_init(|| {
+/// The platforms of all tests of this process: RSA keys take seconds.
+fn platform_dir() -> &'static Path {
+    static DIR: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let dir = DIR.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
         simulator::create(dir.path()).unwrap();
-        let platform = SimulatedSnp::open(dir.path()).unwrap();
-        (dir, platform)
+        dir
     });
-    platform
+    dir.path()
+}
+
+fn platform() -> &'static SimulatedSnp {
+    static PLATFORM: OnceLock<SimulatedSnp> = OnceLock::new();
+    PLATFORM.get_or_init(|| SimulatedSnp::open(platform_dir()).unwrap())
 }
 
 pub(crate) fn signing_key(seed: u8) -> SigningKey {
@@ -79,7 +83,7 @@ impl Scene {
         };
         let policy = fill_development(
             TEMPLATE,
-            &[platform().root()],
+            &[simulator::roots(platform_dir()).unwrap()],
             &[platform().measurement()],
             &[release.digest()],
         )

@@ -36,6 +36,14 @@ pub(crate) fn strict_policy() -> String {
             &format!("\nmeasurements = [\"{}\"]", "22".repeat(48)),
         )
         .replace(
+            "\nimages = []",
+            &format!(
+                "\nimages = [{{ mrtd = \"{}\", rtmr0 = \"zero\", rtmr1 = \"zero\", \
+                 rtmr2 = \"zero\", rtmr3 = \"zero\" }}]",
+                "22".repeat(48)
+            ),
+        )
+        .replace(
             "\nreleases = []",
             &format!("\nreleases = [\"{}\"]", "33".repeat(32)),
         )

@@ -48,6 +48,14 @@ fn home() -> tempfile::TempDir {
             &format!("\nmeasurements = [\"{}\"]", "22".repeat(48)),
         )
         .replace(
+            "\nimages = []",
+            &format!(
+                "\nimages = [{{ mrtd = \"{}\", rtmr0 = \"zero\", rtmr1 = \"zero\", \
+                 rtmr2 = \"zero\", rtmr3 = \"zero\" }}]",
+                "22".repeat(48)
+            ),
+        )
+        .replace(
             "\nreleases = []",
             &format!("\nreleases = [\"{}\"]", "33".repeat(32)),
         );

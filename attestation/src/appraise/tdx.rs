@@ -8,6 +8,8 @@ mod guest;
 mod platform;
 pub(super) mod stages;
 
+#[cfg(all(test, feature = "simulator"))]
+mod refuses;
 #[cfg(test)]
 mod vectors;
 

@@ -112,3 +112,6 @@ fn roots(tdx: &mut Section, development: bool) -> Result<Vec<TdxRoot>, PolicyErr
     let roots = roots.chain(simulated.into_iter().map(TdxRoot::Simulated));
     Ok(roots.collect())
 }
+
+#[cfg(test)]
+mod tests;

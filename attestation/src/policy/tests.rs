@@ -8,11 +8,19 @@ use crate::snp::Generation;
 
 const TEMPLATE: &str = include_str!("../../../policies/development.toml");
 
+/// An image of the TDX section; `#` is for a measurement.
+const IMAGE: &str = "{ mrtd = \"#\", rtmr0 = \"#\", rtmr1 = \"event-log\", rtmr2 = \"zero\", \
+    rtmr3 = \"zero\" }";
+
 fn filled() -> String {
     TEMPLATE
-        .replacen(
+        .replace(
             "\nsimulator_roots = []",
             &format!("\nsimulator_roots = [\"{}\"]", "ab".repeat(32)),
+        )
+        .replacen(
+            "\nimages = []",
+            &format!("\nimages = [{}]", IMAGE.replace('#', &"cd".repeat(48))),
             1,
         )
         .replacen(
@@ -51,7 +59,8 @@ fn the_template_is_filled_and_named_by_its_bytes() {
     assert_eq!(policy.id(), Digest::of(text.as_bytes()));
     assert_eq!(policy.name(), "development");
     assert!(policy.is_development());
-    assert_eq!(policy.measurements().len(), 1);
+    // The binary as an SEV-SNP guest, and as a TDX guest.
+    assert_eq!(policy.measurements().len(), 2);
     assert_eq!(policy.releases().len(), 1);
     let other = Policy::parse(&format!("{text}\n# a comment\n")).unwrap();
     assert_ne!(other.id(), policy.id());
@@ -65,7 +74,7 @@ fn the_bare_template_accepts_nothing() {
 #[test]
 fn simulated_roots_exist_only_in_builds_that_know_simulators() {
     let policy = Policy::parse(&filled()).unwrap();
-    let known = usize::from(cfg!(feature = "simulator"));
+    let known = if cfg!(feature = "simulator") { 2 } else { 0 };
     assert_eq!(policy.roots().len(), known);
 }
 
@@ -134,7 +143,7 @@ fn mistyped_values_get_a_suggestion() {
         ("[\"process\"]", "[\"proces\"]", "process"),
         ("[\"boottime\"]", "[\"boot-time\"]", "boottime"),
         ("[\"local-fake\"]", "[\"local_fake\"]", "local-fake"),
-        ("[\"sev-snp\"]", "[\"sev_snp\"]", "sev-snp"),
+        ("[\"sev-snp\", ", "[\"sev_snp\", ", "sev-snp"),
     ] {
         let error = refused(from, to, "DB-ATT-044");
         assert_eq!(error.hint().unwrap(), format!("did you mean \"{meant}\"?"));
@@ -147,7 +156,7 @@ fn values_of_the_wrong_kind() {
         ("version = 2", "version = \"2\""),
         ("development = true", "development = \"yes\""),
         ("name = \"development\"", "name = 1"),
-        ("tees = [\"sev-snp\"]", "tees = \"sev-snp\""),
+        ("tees = [\"sev-snp\", \"tdx\"]", "tees = \"sev-snp\""),
         ("vmpls = [0]", "vmpls = [-1]"),
         ("vmpls = [0]", "vmpls = [0, 0]"),
         // What reports say that the host asked for.
@@ -183,7 +192,7 @@ fn values_of_the_wrong_kind() {
 #[test]
 fn lists_that_must_not_be_empty() {
     for list in [
-        "tees = [\"sev-snp\"]",
+        "tees = [\"sev-snp\", \"tdx\"]",
         "suites = [\"xwing-hkdf-sha256-aes256gcm\"]",
         "generations = [\"genoa\"]",
         "report_versions = [3, 4, 5]",
@@ -264,13 +273,15 @@ fn the_production_template_filled_in() {
     assert!(snp.require_crl);
     assert!(!snp.generations.contains(&Generation::Milan));
     assert!(!snp.report_versions.contains(&2));
-    // Every key of the one template stands in the other.
+    // Every key of the one template stands in those for production.
     let keys = |text: &str| -> std::collections::BTreeSet<String> {
         let lines = text.lines().filter_map(|line| line.split_once(" = "));
         let lines = lines.filter(|(key, _)| !key.starts_with('#'));
         lines.map(|(key, _)| key.to_owned()).collect()
     };
-    let missing: Vec<_> = keys(TEMPLATE).difference(&keys(&text)).cloned().collect();
+    let mut production = keys(&text);
+    production.extend(keys(include_str!("../../../policies/production-tdx.toml")));
+    let missing: Vec<_> = keys(TEMPLATE).difference(&production).cloned().collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
 
@@ -312,23 +323,24 @@ fn other_versions_and_other_things() {
 #[cfg(feature = "simulator")]
 #[test]
 fn filling_the_template_keeps_its_comments() {
-    let digest = Digest::of(b"x");
+    let (digest, snp, tdx) = (Digest::of(b"x"), Digest::of(b"snp"), Digest::of(b"tdx"));
+    let roots = [crate::simulator::Roots { snp, tdx }];
     let measurement = Measurement::from_bytes([1; 48]);
     let text = fill_development(
         TEMPLATE,
-        &[digest],
+        &roots,
         &[measurement, Measurement::from_bytes([2; 48])],
         &[digest],
     );
     let text = text.unwrap();
     let policy = Policy::parse(&text).unwrap();
-    assert_eq!(policy.roots(), [digest]);
-    assert_eq!(policy.measurements().len(), 2);
+    assert_eq!(policy.roots(), [snp, tdx]);
+    assert_eq!(policy.measurements().len(), 4);
     let comments = |text: &str| text.lines().filter(|line| line.starts_with('#')).count();
     assert_eq!(comments(&text), comments(TEMPLATE));
-    let error = fill_development("version = 1", &[digest], &[measurement], &[digest]);
+    let error = fill_development("version = 1", &roots, &[measurement], &[digest]);
     assert_eq!(error.unwrap_err().code(), "DB-ATT-049");
-    let error = fill_development(TEMPLATE, &[digest], &[], &[digest]);
+    let error = fill_development(TEMPLATE, &roots, &[], &[digest]);
     assert_eq!(error.unwrap_err().code(), "DB-ATT-045");
 }
 

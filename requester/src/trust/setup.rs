@@ -233,7 +233,7 @@ mod simulated {
         let (measurement, release) = reference_values(binary, release)?;
         let roots = simulator::create(dir)?;
         Ok(
-            fill_development(TEMPLATE, &[roots.snp], &[measurement], &[release])
+            fill_development(TEMPLATE, &[roots], &[measurement], &[release])
                 .map_err(TrustError::from)?,
         )
     }

@@ -111,7 +111,8 @@ fn an_envelope_of_another_kind_of_platform() {
     let mut evidence = case.evidence();
     evidence.tee = Tee::Tdx;
     let rejected = case.judge_envelope(&evidence).result.unwrap_err();
-    assert_eq!(rejected.reasons, [Reason::Platform, Reason::Binding]);
+    let reasons = [Reason::Platform, Reason::CollateralMissing, Reason::Binding];
+    assert_eq!(rejected.reasons, reasons);
 }
 
 #[test]

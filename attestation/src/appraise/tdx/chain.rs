@@ -32,7 +32,12 @@ impl PckChain {
             pem::decode_canonical(quote.pck_chain),
             "certificates in PEM, each byte as Intel writes it",
         )?;
-        let [pck, ca, root] = exactly(checks, "chain.certificates", chain)?;
+        let [pck, ca, root] = checks.step(
+            "chain.certificates",
+            Reason::Chain,
+            certificates(chain),
+            "3 certificates",
+        )?;
         valid(checks, "chain.pck_validity", &pck, now);
         valid(checks, "chain.ca_validity", &ca, now);
         valid(checks, "chain.root_validity", &root, now);
@@ -79,9 +84,10 @@ impl Signer {
         root: &Certificate,
         now: UnixTime,
     ) -> Option<Self> {
-        let expected = "certificates in PEM";
-        let chain = checks.step(name, Reason::Chain, pem::decode(chain.as_bytes()), expected)?;
-        let [certificate, own_root] = exactly(checks, name, chain)?;
+        let chain = pem::decode(chain.as_bytes()).map_err(|error| error.to_string());
+        let chain = chain.and_then(certificates);
+        let expected = "2 certificates in PEM";
+        let [certificate, own_root] = checks.step(name, Reason::Chain, chain, expected)?;
         checks.check(
             root_name,
             Reason::Root,
@@ -94,18 +100,13 @@ impl Signer {
     }
 }
 
-fn exactly<const N: usize>(
-    checks: &mut Checks,
-    name: &'static str,
-    chain: Vec<Vec<u8>>,
-) -> Option<[Certificate; N]> {
+fn certificates<const N: usize>(chain: Vec<Vec<u8>>) -> Result<[Certificate; N], String> {
     let got = chain.len();
     let parsed: Result<Vec<_>, _> = chain.into_iter().map(Certificate::from_der).collect();
-    let parsed = parsed
-        .map_err(|error| error.to_string())
-        .and_then(|all| <[_; N]>::try_from(all).map_err(|_| format!("{got} certificates")));
-    let expected = format_args!("{N} certificates").to_string();
-    checks.step(name, Reason::Chain, parsed, expected)
+    parsed
+        .map_err(|error| error.to_string())?
+        .try_into()
+        .map_err(|_| format!("{got} certificates"))
 }
 
 fn valid(checks: &mut Checks, name: &'static str, what: &Certificate, now: UnixTime) {

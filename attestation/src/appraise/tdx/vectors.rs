@@ -95,7 +95,7 @@ fn every_listed_case() {
     let Some(folder) = vectors::folder("tdx") else {
         return;
     };
-    let mut table = String::new();
+    let mut table = Vec::new();
     let mut wrong = Vec::new();
     let mut tally = BTreeMap::new();
     for listed in listed(&folder) {
@@ -104,12 +104,12 @@ fn every_listed_case() {
         let reasons = verdict.reasons();
         let status = verdict.tcb_status.as_deref().unwrap_or("-");
         let names: Vec<_> = reasons.iter().map(|reason| reason.as_str()).collect();
-        table += &format!(
-            "{:42} {:4} {ours:4} {status:34} {}\n",
+        table.push(format!(
+            "{:42} {:4} {ours:4} {status:34} {}",
             listed.name,
             listed.expect,
             names.join(" ")
-        );
+        ));
         let as_listed = if verdict.is_accepted() {
             listed.expect == "ok" && listed.detail == status
         } else {
@@ -120,6 +120,7 @@ fn every_listed_case() {
         }
         *tally.entry(ours).or_insert(0) += 1;
     }
+    let table = table.join("\n");
     // Shown if the test fails, or with `--nocapture`.
     #[allow(clippy::print_stdout)]
     {
@@ -127,4 +128,38 @@ fn every_listed_case() {
     }
     assert!(wrong.is_empty(), "{wrong:?}\n{table}");
     assert!(tally["ok"] >= 9 && tally["err"] >= 12, "{tally:?}");
+}
+
+/// How long a verdict takes, beside the library's own; to be read, not checked:
+/// `cargo test --release tdx_speed -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures"]
+#[allow(clippy::print_stdout)]
+fn tdx_speed() {
+    use dcap_qvl::verify::QuoteVerifier;
+    use dcap_qvl::{QuoteCollateralV3, QuotePolicy};
+    use std::time::Instant;
+
+    const ROUNDS: u32 = 200;
+    let Some(case) = version_4() else { return };
+    let measure = |what: &dyn Fn()| {
+        what();
+        let began = Instant::now();
+        (0..ROUNDS).for_each(|_| what());
+        began.elapsed() / ROUNDS
+    };
+    let ours = measure(&|| assert!(case.judge().is_accepted()));
+    let collateral = QuoteCollateralV3::from(&case.collateral);
+    let chain = crate::tdx::Quote::parse(&case.quote).unwrap().pck_chain;
+    let root = crate::tdx::pem::decode(chain).unwrap().pop().unwrap();
+    let now = u64::try_from(case.now.0).unwrap();
+    let theirs = measure(&|| {
+        let verifier =
+            QuoteVerifier::<crate::tdx::crypto::QvlConfig>::new_with_config(root.clone());
+        let policy = QuotePolicy::claims_only(now);
+        let claims = verifier.verify_with_policy(&case.quote, &collateral, now, &policy);
+        assert!(claims.is_ok());
+    });
+    let again = measure(&|| assert!(case.judge().is_accepted()));
+    println!("ours {ours:?} and {again:?}, dcap-qvl alone {theirs:?}");
 }

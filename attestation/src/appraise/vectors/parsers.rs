@@ -19,9 +19,17 @@ fn the_list_decides_what_is_simulated() {
         return;
     };
     let text = include_str!("../../../../policies/development.toml")
-        .replacen(
+        .replace(
             "\nsimulator_roots = []",
             &format!("\nsimulator_roots = [\"{}\"]", Generation::Genoa.root()),
+        )
+        .replacen(
+            "\nimages = []",
+            &format!(
+                "\nimages = [{{ mrtd = \"{}\", rtmr0 = \"zero\", rtmr1 = \"zero\", \
+                 rtmr2 = \"zero\", rtmr3 = \"zero\" }}]",
+                "cd".repeat(48)
+            ),
             1,
         )
         .replacen(

@@ -109,7 +109,7 @@ pub(super) async fn accepting(more: &str) -> Verifier {
     let platform = SimulatedSnp::open(platform_dir()).unwrap();
     let policy = fill_development(
         TEMPLATE,
-        &[platform.root()],
+        &[simulator::roots(platform_dir()).unwrap()],
         &[platform.measurement()],
         &[sample::release().digest()],
     );

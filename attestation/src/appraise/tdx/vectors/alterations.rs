@@ -174,7 +174,8 @@ fn altered_collateral() {
 #[test]
 fn flipped_bytes_of_collateral() {
     let Some(honest) = version_4() else { return };
-    let parts: [(fn(&mut TdxCollateral) -> &mut Vec<u8>, usize); 4] = [
+    type Part = fn(&mut TdxCollateral) -> &mut Vec<u8>;
+    let parts: [(Part, usize); 4] = [
         (|c| &mut c.root_ca_crl, 1),
         (|c| &mut c.pck_crl, 7),
         (|c| &mut c.tcb_info_signature, 1),
