@@ -42,7 +42,11 @@ fn whole(parsed: &ParsedReport<'_>, generation: Option<Generation>) -> Part {
         (None, 3..) => part.field("processor", "unknown", processor),
         (None, _) => part.field("processor", "unknown", "reports of version 2 do not say"),
     }
-    part.bytes("chip", &report.chip_id, "zero if the platform hides it");
+    part.bytes(
+        "chip",
+        &report.chip_id,
+        "which processor; zero if the platform hides it",
+    );
     if report.chip_key_masked() {
         part.field("chip key", "hidden", "the platform does not sign with it");
     }

@@ -122,9 +122,10 @@ impl Coded for PolicyError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::UnknownKey { nearest, .. } | Self::Value { nearest, .. } => {
-                nearest.map(|nearest| format!("did you mean \"{nearest}\"?"))
-            }
+            Self::UnknownKey { nearest, .. } | Self::Value { nearest, .. } => Some(match nearest {
+                Some(nearest) => format!("did you mean \"{nearest}\"?"),
+                None => "the comments in policies/ say what each key takes".into(),
+            }),
             Self::Missing { .. } => {
                 Some("policies have no defaults; policies/development.toml shows every key".into())
             }

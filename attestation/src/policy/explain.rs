@@ -33,14 +33,18 @@ pub fn explain(draft: &Draft) -> Vec<ExplainedSection> {
     let leaves = leaves(&draft.table);
     let mut sections = Vec::new();
     for (prefix, title, keys) in SECTIONS {
-        let known = keys
+        let mut known: Vec<_> = keys
             .iter()
-            .flat_map(|key| leaves.iter().filter(|(path, _)| key.is(path)));
+            .flat_map(|key| leaves.iter().filter(|(path, _)| key.is(path)))
+            .collect();
+        // Tables of the same form stay together, after all that stands alone.
+        known.sort_by_key(|(path, _)| described(path).and_then(|key| key.stands_for(path)));
         let unknown = leaves.iter().filter(|(path, _)| {
             let own = path.split_once('.').map_or("", |(first, _)| first);
             own == prefix && described(path).is_none()
         });
         let lines: Vec<_> = known
+            .into_iter()
             .chain(unknown)
             .map(|(path, value)| line(path, value))
             .collect();
@@ -56,7 +60,12 @@ fn line(path: &str, value: &Value) -> ExplainedKey {
     ExplainedKey {
         key: path.to_owned(),
         meaning: key.map_or_else(|| path.to_owned(), |key| key.meaning_of(path)),
-        says: key.map_or_else(|| value.to_string(), |key| says(key, value)),
+        says: match (key, value) {
+            (_, Value::Integer(number)) if path.ends_with("_ms") => duration(*number),
+            (_, Value::Integer(number)) if path.ends_with("_bytes") => size(*number),
+            (Some(key), value) => says(key, value),
+            (None, value) => value.to_string(),
+        },
         value: value.clone(),
     }
 }
@@ -72,6 +81,36 @@ fn says(key: &Key, value: &Value) -> String {
         (_, Value::Array(items)) if items.is_empty() => "none".into(),
         (_, Value::Array(items)) => items.iter().map(short).collect::<Vec<_>>().join(", "),
         (_, value) => short(value),
+    }
+}
+
+/// `90 s`, `1 h`: in the largest unit that leaves no rest.
+fn duration(ms: i64) -> String {
+    largest(
+        ms,
+        &[(3_600_000, "h"), (60_000, "min"), (1000, "s"), (1, "ms")],
+    )
+}
+
+/// `1 TiB`: in the largest unit that leaves no rest.
+fn size(bytes: i64) -> String {
+    let units = [
+        (1 << 40, "TiB"),
+        (1 << 30, "GiB"),
+        (1 << 20, "MiB"),
+        (1 << 10, "KiB"),
+        (1, "bytes"),
+    ];
+    largest(bytes, &units)
+}
+
+fn largest(amount: i64, units: &[(i64, &str)]) -> String {
+    let mut fitting = units
+        .iter()
+        .filter(|(unit, _)| amount != 0 && amount % unit == 0);
+    match fitting.next() {
+        Some((unit, name)) => format!("{} {name}", amount / unit),
+        None => amount.to_string(),
     }
 }
 
@@ -119,6 +158,16 @@ mod tests {
         assert_eq!(of("config.egress"), "none");
         assert_eq!(of("snp.guest_policy.allow_cxl"), "guests must forbid them");
         assert_eq!(of("snp.tcb_floors.genoa.microcode"), "84");
+    }
+
+    #[test]
+    fn amounts_in_units() {
+        assert_eq!(duration(3_600_000), "1 h");
+        assert_eq!(duration(90_000), "90 s");
+        assert_eq!(duration(1), "1 ms");
+        assert_eq!(size(1 << 40), "1 TiB");
+        assert_eq!(size(1000), "1000 bytes");
+        assert_eq!(size(0), "0");
     }
 
     #[test]

@@ -88,7 +88,7 @@ const CONFIG: &[Key] = &[
     ),
     key(
         "config.max_spill_bytes",
-        "encrypted temporary files, bytes at most",
+        "encrypted temporary files, at most",
         Sense::Ceiling,
     ),
     key(
@@ -103,17 +103,17 @@ const CONFIG: &[Key] = &[
     ),
     key(
         "config.limits.wall_ms",
-        "time of a job, ms at most",
+        "time of a job, at most",
         Sense::Ceiling,
     ),
     key(
         "config.limits.memory_bytes",
-        "memory of a job, bytes at most",
+        "memory of a job, at most",
         Sense::Ceiling,
     ),
     key(
         "config.limits.result_bytes",
-        "result of a job, bytes at most",
+        "result of a job, at most",
         Sense::Ceiling,
     ),
     key(
@@ -123,37 +123,37 @@ const CONFIG: &[Key] = &[
     ),
     key(
         "config.timeouts.ticket_ms",
-        "a ticket waits for its job, ms at most",
+        "a ticket waits for its job, at most",
         Sense::Ceiling,
     ),
     key(
         "config.timeouts.expiry_ms",
-        "a job waits for its acceptance, ms at most",
+        "a job waits for its acceptance, at most",
         Sense::Ceiling,
     ),
     key(
         "config.timeouts.keepalive_ms",
-        "a job lives without a sign of its requester, ms at most",
+        "a job lives without a sign of its requester, at most",
         Sense::Ceiling,
     ),
     key(
         "config.timeouts.progress_ms",
-        "a job lives without progress, ms at most",
+        "a job lives without progress, at most",
         Sense::Ceiling,
     ),
     key(
         "config.timeouts.epoch_ms",
-        "a sealing key is used, ms at most",
+        "a sealing key is used, at most",
         Sense::Ceiling,
     ),
     key(
         "config.timeouts.drain_ms",
-        "jobs go on after the end was asked for, ms at most",
+        "jobs go on after the end was asked for, at most",
         Sense::Ceiling,
     ),
     key(
         "config.timeouts.standby_ms",
-        "a process waits for its job, ms at most",
+        "a process waits for its job, at most",
         Sense::Ceiling,
     ),
 ];
@@ -188,11 +188,17 @@ impl Key {
 
     /// Its meaning, with what `*` stands for.
     pub(super) fn meaning_of(&self, path: &str) -> String {
-        let mut parts = self.path.split('.').zip(path.split('.'));
-        match parts.find(|(pattern, _)| *pattern == "*") {
-            Some((_, stands)) => format!("{stands}: {}", self.meaning),
+        match self.stands_for(path) {
+            Some(stands) => format!("{stands}: {}", self.meaning),
             None => self.meaning.to_owned(),
         }
+    }
+
+    /// What `*` stands for.
+    pub(super) fn stands_for<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let mut parts = self.path.split('.').zip(path.split('.'));
+        let found = parts.find(|(pattern, _)| *pattern == "*");
+        found.map(|(_, stands)| stands)
     }
 }
 

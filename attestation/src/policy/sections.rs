@@ -8,8 +8,7 @@ use super::{ConfigPolicy, NonEmpty, Policy, PolicyError, VERSION, snp, tdx};
 use crate::config::{Backend, Clock, ConfigLimits, Provider, Timeouts, Wall};
 
 pub(super) const LIST_ONE: &str = "list at least one value; a policy denies what it does not list";
-pub(super) const FILL_IN: &str =
-    "`duckblind trust init --simulator` fills it in; for hardware, list the published values";
+pub(super) const FILL_IN: &str = "`duckblind trust init --simulator` fills it in; for hardware, list the published values, or those of `duckblind attest measure`";
 
 pub(super) fn policy(text: &str, table: toml::Table) -> Result<Policy, PolicyError> {
     const KEYS: &[&str] = &[

@@ -108,7 +108,7 @@ fn mistyped_keys_get_a_suggestion() {
 #[test]
 fn keys_that_nobody_could_have_meant() {
     let error = refused("\nname =", "\ncolour = \"red\"\nname =", "DB-ATT-042");
-    assert_eq!(error.hint(), None);
+    assert!(!error.hint().unwrap().contains("did you mean"));
     assert_eq!(error.to_string(), "unknown key colour in the policy");
 }
 

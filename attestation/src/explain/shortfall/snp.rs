@@ -59,15 +59,20 @@ pub fn snp(
         ("committed", committed),
         ("current", current),
     ];
-    let mut shortfalls = Vec::new();
-    if let Some(floor) = floor {
-        for (name, tcb) in [
-            ("reported", reported),
-            ("launch", launch),
-            ("committed", committed),
-        ] {
-            if let Some(tcb) = tcb {
-                shortfalls.extend(below(name, tcb, floor, committed, current));
+    let mut short: Vec<Short> = Vec::new();
+    for (name, tcb) in [
+        ("reported", reported),
+        ("launch", launch),
+        ("committed", committed),
+    ] {
+        let (Some(floor), Some(tcb)) = (floor, tcb) else {
+            continue;
+        };
+        for one in below(name, tcb, floor, committed, current) {
+            // The same component of several versions, mended in the same way, is one thing.
+            match short.iter_mut().find(|other| other.is_like(&one)) {
+                Some(other) => other.versions.extend(one.versions),
+                None => short.push(one),
             }
         }
     }
@@ -81,7 +86,7 @@ pub fn snp(
                 components: tcb.map(|tcb| tcb.components().collect()),
             })
             .collect(),
-        shortfalls,
+        shortfalls: short.into_iter().map(Short::told).collect(),
         provisional: report.current_tcb != report.committed_tcb
             || report.current != report.committed,
     }))
@@ -91,6 +96,31 @@ fn floor(policy: &SnpPolicy, generation: Generation) -> Option<Tcb> {
     policy.floors.get(&generation).map(|floor| floor.tcb)
 }
 
+/// A component below the floor.
+struct Short {
+    component: String,
+    /// In which of its versions.
+    versions: Vec<&'static str>,
+    have: u64,
+    needs: u64,
+    mend: &'static str,
+}
+
+impl Short {
+    fn is_like(&self, other: &Self) -> bool {
+        (&self.component, self.have, self.mend) == (&other.component, other.have, other.mend)
+    }
+
+    fn told(self) -> Shortfall {
+        Shortfall {
+            component: format!("{} ({})", self.component, self.versions.join(", ")),
+            have: self.have,
+            needs: self.needs,
+            mend: self.mend.to_owned(),
+        }
+    }
+}
+
 /// Every component of `tcb` below the floor.
 fn below(
     name: &'static str,
@@ -98,27 +128,29 @@ fn below(
     floor: Tcb,
     committed: Option<Tcb>,
     current: Option<Tcb>,
-) -> Vec<Shortfall> {
-    let needs = floor
-        .components()
-        .map(|(component, number)| (component, u64::from(number)));
-    needs
-        .filter_map(|(component, needs)| {
-            let number = |tcb: Tcb| {
-                let mut all = tcb.components();
-                let found = all.find(|(own, _)| *own == component);
-                found.map_or(0, |(_, number)| u64::from(number))
-            };
-            let reaches = |tcb: Option<Tcb>| tcb.is_some_and(|tcb| number(tcb) >= needs);
-            let have = number(tcb);
-            (have < needs).then(|| Shortfall {
-                mend: mend(name, &component, reaches(committed), reaches(current)).to_owned(),
-                component: format!("{component} ({name})"),
-                have,
-                needs,
-            })
-        })
-        .collect()
+) -> Vec<Short> {
+    let number = |tcb: Tcb, component: &str| {
+        let mut all = tcb.components();
+        let found = all.find(|(own, _)| own == component);
+        found.map_or(0, |(_, number)| u64::from(number))
+    };
+    let mut short = Vec::new();
+    for (component, needs) in floor.components() {
+        let needs = u64::from(needs);
+        let have = number(tcb, &component);
+        if have >= needs {
+            continue;
+        }
+        let reaches = |tcb: Option<Tcb>| tcb.is_some_and(|tcb| number(tcb, &component) >= needs);
+        short.push(Short {
+            mend: mend(name, &component, reaches(committed), reaches(current)),
+            component,
+            versions: vec![name],
+            have,
+            needs,
+        });
+    }
+    short
 }
 
 /// Whether it is the host's settings, the guest's age or the firmware itself.
@@ -167,8 +199,8 @@ mod tests {
     fn the_component_and_its_mending() {
         assert_eq!(short(&genoa(GOOD, GOOD, GOOD, GOOD)), []);
         let everywhere = short(&genoa(OLD, OLD, OLD, OLD));
-        assert_eq!(everywhere.len(), 3);
-        assert_eq!(everywhere[0].0, "snp (reported)");
+        assert_eq!(everywhere.len(), 1);
+        assert_eq!(everywhere[0].0, "snp (reported, launch, committed)");
         assert_eq!((everywhere[0].1, everywhere[0].2), (22, 23));
         assert!(everywhere.iter().all(|one| one.3 == FIRMWARE));
         let launched = short(&genoa(GOOD, OLD, GOOD, GOOD));

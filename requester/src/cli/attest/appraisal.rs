@@ -15,7 +15,9 @@ pub(super) struct Verdict<'a> {
     /// In one word: `accepted`, `rejected`, `hardware-accepted`.
     pub(super) word: &'static str,
     /// The same for people.
-    pub(super) says: String,
+    pub(super) says: &'static str,
+    /// What does not follow from it; may be empty.
+    pub(super) note: &'static str,
     /// When it was judged, or as of when.
     pub(super) at: UnixTime,
     pub(super) sim: bool,
@@ -63,6 +65,9 @@ impl Verdict<'_> {
             ""
         };
         let _ = writeln!(text, "{}{sim} at {}", self.says, clock::utc(self.at));
+        if !self.note.is_empty() {
+            let _ = writeln!(text, "{}", self.note);
+        }
         for reason in self.reasons {
             let _ = writeln!(text, "  {:22} {}", reason.as_str(), reason.hint());
         }

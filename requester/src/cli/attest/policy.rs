@@ -146,9 +146,14 @@ fn explain_one(ui: &Ui, path: &Path) -> Result<(), Failure> {
 fn sections_text(sections: &[ExplainedSection]) -> String {
     let mut text = String::new();
     for section in sections {
+        let widths = section
+            .lines
+            .iter()
+            .map(|line| line.meaning.chars().count());
+        let width = widths.max().unwrap_or_default();
         let _ = writeln!(text, "\n{}", section.title);
         for line in &section.lines {
-            let _ = writeln!(text, "  {:44} {}", line.meaning, line.says);
+            let _ = writeln!(text, "  {:width$}  {}", line.meaning, line.says);
         }
     }
     text

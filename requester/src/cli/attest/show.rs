@@ -19,6 +19,8 @@ use super::subject::Subject;
 
 /// Events that are shown unless all are asked for.
 const EVENTS: usize = 40;
+/// Characters of a value that leave room for its meaning beside it.
+const BESIDE: usize = 48;
 /// A field that is shortened unless all is asked for. Others are there to be compared.
 const SHORTENED: &str = "chip";
 
@@ -162,25 +164,35 @@ impl Log {
 fn parts_text(parts: &[Part], full: bool) -> String {
     let mut text = String::new();
     for part in parts {
-        let _ = writeln!(text, "\n{}", part.title);
-        for field in &part.fields {
-            let value = if full || field.name != SHORTENED {
+        let values = part.fields.iter().map(|field| {
+            if full || field.name != SHORTENED {
                 field.value.clone()
             } else {
                 short(&field.value)
+            }
+        });
+        let values: Vec<String> = values.collect();
+        let lengths = values.iter().map(|value| value.chars().count());
+        let width = lengths.filter(|length| *length <= BESIDE).max();
+        let width = width.unwrap_or_default();
+        let _ = writeln!(text, "\n{}", part.title);
+        for (field, value) in part.fields.iter().zip(&values) {
+            let means = &field.means;
+            let line = if means.is_empty() {
+                format!("  {:20} {value}", field.name)
+            } else if value.chars().count() > BESIDE {
+                format!("  {:20} {value}\n  {:20} {means}", field.name, "")
+            } else {
+                format!("  {:20} {value:width$}  {means}", field.name)
             };
-            let line = match (value.chars().count(), field.means.as_str()) {
-                (_, "") => format!("  {:20} {value}", field.name),
-                // Beside long values there is no room.
-                (45.., means) => format!("  {:20} {value}\n  {:20} ({means})", field.name, ""),
-                (_, means) => format!("  {:20} {value:24} {means}", field.name),
-            };
-            let _ = writeln!(text, "{}", line.trim_end());
+            text.push_str(&line);
+            text.push('\n');
         }
     }
     text
 }
 
+/// The beginning of a long value of hex digits.
 fn short(value: &str) -> String {
     const SHOWN: usize = 32;
     if value.len() <= SHOWN {
@@ -188,4 +200,18 @@ fn short(value: &str) -> String {
     }
     let start: String = value.chars().take(SHOWN).collect();
     format!("{start}… ({} bytes)", value.len() / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_values_are_shortened_to_their_beginning() {
+        assert_eq!(short("zero"), "zero");
+        assert_eq!(
+            short(&"ab".repeat(64)),
+            format!("{}… (64 bytes)", "ab".repeat(16))
+        );
+    }
 }

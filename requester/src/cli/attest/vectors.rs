@@ -158,31 +158,29 @@ pub(super) fn verify(ui: &Ui, dir: &Path, now: UnixTime) -> Result<(), Failure> 
 }
 
 fn text(outcomes: &[Outcome]) -> String {
-    let widest = outcomes
-        .iter()
-        .map(|outcome| outcome.case.chars().count())
-        .max();
-    let width = widest.unwrap_or_default().min(70);
+    let width = |of: fn(&Outcome) -> &str| {
+        let all = outcomes.iter().map(|outcome| of(outcome).chars().count());
+        all.max().unwrap_or_default().clamp(8, 70)
+    };
+    let case = width(|outcome| &outcome.case);
+    let listed = width(|outcome| &outcome.listed);
+    let ours = width(|outcome| &outcome.ours);
     let mut text = format!(
-        "{:4} {:width$} {:6} {:24} {:24} reasons\n",
+        "{:4} {:case$} {:6} {:listed$} {:ours$} reasons\n",
         "", "case", "kind", "listed", "ours"
     );
     for outcome in outcomes {
         let mark = if outcome.agrees { "ok" } else { "DIFF" };
-        let reasons: Vec<_> = outcome
-            .reasons
-            .iter()
-            .map(|reason| reason.as_str())
-            .collect();
-        let _ = writeln!(
-            text,
-            "{mark:4} {:width$} {:6} {:24} {:24} {}",
+        let reasons: Vec<_> = outcome.reasons.iter().map(|one| one.as_str()).collect();
+        let line = format!(
+            "{mark:4} {:case$} {:6} {:listed$} {:ours$} {}",
             outcome.case,
             outcome.kind,
             outcome.listed,
             outcome.ours,
             reasons.join(" ")
         );
+        let _ = writeln!(text, "{}", line.trim_end());
     }
     let agree = outcomes.iter().filter(|outcome| outcome.agrees).count();
     let _ = writeln!(text, "{agree} of {} as listed", outcomes.len());

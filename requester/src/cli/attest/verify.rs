@@ -155,7 +155,8 @@ fn refused(ui: &Ui, error: RequesterError) -> Failure {
     if let RequesterError::Admit(AdmitError::Rejected { rejected, checks }) = &error {
         Verdict {
             word: "rejected",
-            says: "rejected".into(),
+            says: "rejected",
+            note: "",
             at: clock::now(),
             sim: false,
             checks,
@@ -190,7 +191,8 @@ fn judged(ui: &Ui, node: Option<&NodeId>, judged: &Judged) {
     });
     Verdict {
         word: "accepted",
-        says: "accepted".into(),
+        says: "accepted",
+        note: "",
         at: appraised.at(),
         sim: appraised.sim(),
         checks: judged.checks(),
@@ -266,7 +268,8 @@ fn appraised(ui: &Ui, appraisal: &Appraisal) -> Result<(), Failure> {
     });
     Verdict {
         word,
-        says: word.to_owned(),
+        says: word,
+        note: "",
         at: appraisal.at,
         sim: appraisal.sim,
         checks: &appraisal.checks,
@@ -312,10 +315,14 @@ async fn report(ui: &Ui, args: &VerifyArgs, mut subject: Subject) -> Result<(), 
             "rejected"
         },
         says: if accepted {
-            "hardware accepted, nothing bound: this says nothing of keys, configuration or release"
-                .into()
+            "hardware accepted, nothing bound"
         } else {
-            "rejected".into()
+            "rejected"
+        },
+        note: if accepted {
+            "this says nothing of keys, configuration or release: seal nothing to it"
+        } else {
+            ""
         },
         at: now,
         sim: verdict.sim,

@@ -103,7 +103,7 @@ impl Case {
                 listed.join(" ")
             },
             ours: if missing.is_empty() {
-                "all of it".into()
+                "all named".into()
             } else {
                 format!("not {}", missing.join(" "))
             },

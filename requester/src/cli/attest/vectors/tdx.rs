@@ -86,7 +86,7 @@ impl Case {
                 kind: "strict",
                 listed: listed.join(" "),
                 ours: if missing.is_empty() {
-                    "all of it".into()
+                    "all named".into()
                 } else {
                     format!("not {}", missing.join(" "))
                 },
