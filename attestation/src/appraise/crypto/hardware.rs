@@ -131,7 +131,6 @@ mod tests {
 
     #[test]
     fn a_kind_that_the_policy_does_not_list() {
-        let case = Case::good();
         let endorsements = Endorsements::default();
         let bare = BareReport {
             tee: Tee::Tdx,
@@ -139,9 +138,19 @@ mod tests {
             endorsements: &endorsements,
             event_log: None,
         };
-        let policy = Policy::parse(&case.policy).unwrap();
-        let verdict = hardware(&bare, &policy, case.now);
+        let text = include_str!("../../../../policies/production-snp.toml")
+            .replacen(
+                "\nmeasurements = []",
+                &format!("\nmeasurements = [\"{}\"]", "ab".repeat(48)),
+                1,
+            )
+            .replacen(
+                "\nreleases = []",
+                &format!("\nreleases = [\"{}\"]", "ab".repeat(32)),
+                1,
+            );
+        let verdict = hardware(&bare, &Policy::parse(&text).unwrap(), UnixTime(0));
         assert!(!verdict.is_accepted());
-        assert!(verdict.reasons().contains(&Reason::Platform));
+        assert_eq!(verdict.reasons(), [Reason::Platform]);
     }
 }
