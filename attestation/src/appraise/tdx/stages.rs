@@ -249,3 +249,56 @@ fn record<T>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(error: &str) -> (&'static str, Reason) {
+        let mut checks = Checks::default();
+        assert_eq!(verified(&mut checks, Err::<(), _>(error.to_owned())), None);
+        let checks = checks.into_list();
+        assert_eq!(checks.len(), 1);
+        checks
+            .first()
+            .map_or(("none", Reason::Format), |check| (check.name, check.reason))
+    }
+
+    /// Words that no simulated platform makes the library say.
+    #[test]
+    fn words_of_the_library() {
+        for (error, name, reason) in [
+            (
+                "Invalid MR service TD",
+                "verify.service_td",
+                Reason::Measurement,
+            ),
+            (
+                "QE report validation failed: Debug mode is enabled",
+                "verify.quoting_enclave",
+                Reason::Chain,
+            ),
+            (
+                "Failed to verify certificate chain: CertExpired { .. }",
+                "verify.certificate_times",
+                Reason::Validity,
+            ),
+            (
+                "Failed to verify certificate chain: UnknownIssuer",
+                "verify.chains",
+                Reason::Chain,
+            ),
+            ("something new", "verify.format", Reason::Format),
+        ] {
+            assert_eq!(failed(error), (name, reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn success_passes_every_stage() {
+        let mut checks = Checks::default();
+        assert_eq!(verified(&mut checks, Ok(7)), Some(7));
+        assert!(checks.all_passed());
+        assert_eq!(checks.into_list().len(), VERIFICATION.len());
+    }
+}

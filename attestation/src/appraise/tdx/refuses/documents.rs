@@ -92,6 +92,11 @@ fn chains_in_other_forms() {
         &["chain.certificates"],
         CHAIN,
     );
+    // The signer of TCB info in the place of a platform's key: the root's, but of no platform.
+    let collateral = evidence.endorsements.tdx.as_ref().unwrap();
+    let signer = pem::decode(collateral.tcb_info_issuer_chain.as_bytes()).unwrap();
+    let appraisal = with(&pem::encode(&[&signer[0], &chain[1], &chain[2]]));
+    refused_by(&appraisal, &["chain.pck_extension", "verify.chains"], CHAIN);
     // In another order.
     let turned = [&chain[1], &chain[0], &chain[2]];
     let appraisal = with(&pem::encode(&turned));
@@ -371,6 +376,31 @@ fn certificates_of_another_time() {
         }
         assert!(appraisal.result.is_err());
     }
+}
+
+/// Everything else is of that time.
+#[test]
+fn certificates_alone_of_another_time() {
+    let now = crate::testing::now().0;
+    let (then, later) = (now + 50 * 365 * DAY, now + 60 * 365 * DAY);
+    let mut scene = Scene::twisted(|_, documents| {
+        documents.root_crl.next_update = Some(time(later));
+        documents.pck_crl.next_update = Some(time(later));
+        documents.tcb_info["nextUpdate"] = json!(text(later));
+        documents.qe_identity["nextUpdate"] = json!(text(later));
+    });
+    assert!(scene.judge().result.is_ok());
+    scene.case.now = UnixTime(then);
+    let failed = [
+        "chain.pck_validity",
+        "chain.ca_validity",
+        "chain.root_validity",
+        "collateral.pck_crl_signer_validity",
+        "collateral.tcb_info_signer_validity",
+        "collateral.qe_identity_signer_validity",
+        "verify.certificate_times",
+    ];
+    refused_by(&scene.judge(), &failed, &[Reason::Validity]);
 }
 
 #[test]
