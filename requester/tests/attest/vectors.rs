@@ -85,6 +85,12 @@ fn vectors_that_are_none() {
     home.write("t/tdx/q.bin", b"no quote");
     let text = home.ok(&["verify", "--vectors", "t"]);
     assert!(text.contains("E_COLLATERAL_MISSING E_FORMAT"), "{text}");
+    // Collateral that is none is evidence that is refused, not a folder that is none.
+    let list =
+        br#"[{"name": "q", "quote": "q.bin", "collateral": "c.json", "now": 1, "expect": "err"}]"#;
+    home.write("t/tdx/normalized/cases.json", list);
+    home.write("t/tdx/c.json", b"{");
+    home.ok(&["verify", "--vectors", "t"]);
 }
 
 /// The vectors of real machines; without them the test says so and checks nothing.
