@@ -2,6 +2,7 @@
 
 mod adversary;
 mod architecture;
+mod attest_cli;
 mod bad_input;
 mod bad_jobs;
 mod end_to_end;

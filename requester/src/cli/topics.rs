@@ -104,7 +104,9 @@ Environment variables; a flag wins over a variable:
                        logs hold no SQL, no keys, no data
   DUCKBLIND_LOG        how log lines look: text or json
   XDG_CONFIG_HOME      where the files above are by default: $XDG_CONFIG_HOME/duckblind, else
-                       ~/.config/duckblind";
+                       ~/.config/duckblind
+  XDG_CACHE_HOME       where vendors' documents are kept: $XDG_CACHE_HOME/duckblind/collateral, else
+                       ~/.cache/duckblind/collateral";
 
 const TRUST: &str = "\
 The trust file says whom you trust. Without one nothing is sealed to anyone; nothing that a

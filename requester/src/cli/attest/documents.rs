@@ -192,7 +192,7 @@ fn revocation_list(bytes: Vec<u8>) -> Vec<u8> {
 }
 
 /// Collateral from its JSON form.
-pub(super) fn collateral(path: &Path, json: &[u8]) -> Result<TdxCollateral, DocumentError> {
+fn collateral(path: &Path, json: &[u8]) -> Result<TdxCollateral, DocumentError> {
     TdxCollateral::from_json(json).map_err(|error| DocumentError::Collateral {
         path: path.to_owned(),
         why: error.to_string(),

@@ -1,7 +1,5 @@
 //! Cases of TDX quotes: `tdx/normalized/cases.json`.
 
-use std::path::Path;
-
 use duckblind_attestation::appraise::crypto;
 use duckblind_attestation::reason::Reason;
 use duckblind_attestation::tdx::TdxCollateral;
@@ -9,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::super::failure::Failure;
-use super::super::documents::{MAX_JSON, collateral};
+use super::super::documents::MAX_JSON;
 use super::expected::{Time, is_accepted, missing};
 use super::{Folder, Outcome};
 
@@ -45,21 +43,15 @@ pub(super) struct Case {
 impl Case {
     pub(super) fn judge(&self, folder: &Folder) -> Result<Vec<Outcome>, Failure> {
         let quote = folder.evidence(&self.name, &self.quote)?;
-        let own = match &self.collateral {
-            Some(name) => {
-                let json = folder.named(&self.name, name, MAX_JSON)?;
-                Some(collateral(Path::new(name), &json)?)
-            }
-            None => None,
-        };
-        let missing_collateral = own.is_none();
-        let own = own.unwrap_or_else(TdxCollateral::default);
+        let (own, unusable) = self.collateral(folder)?;
         let verdict = crypto::tdx(&quote, &own, self.now.at(&self.name)?);
         let mut reasons = verdict.reasons();
-        if missing_collateral {
-            reasons.insert(0, Reason::CollateralMissing);
+        if let Some(reason) = unusable
+            && !reasons.contains(&reason)
+        {
+            reasons.insert(0, reason);
         }
-        let accepted = verdict.is_accepted() && !missing_collateral;
+        let accepted = verdict.is_accepted() && unusable.is_none();
         let listed = is_accepted(&self.name, &self.expect)?;
         let word = |accepted, status: Option<&str>| match (accepted, status) {
             (true, Some(status)) => format!("ok {status}"),
@@ -95,5 +87,17 @@ impl Case {
             });
         }
         Ok(outcomes)
+    }
+
+    /// Intel's word; without one that can be read, none and why.
+    fn collateral(&self, folder: &Folder) -> Result<(TdxCollateral, Option<Reason>), Failure> {
+        let Some(name) = &self.collateral else {
+            return Ok((TdxCollateral::default(), Some(Reason::CollateralMissing)));
+        };
+        let json = folder.named(&self.name, name, MAX_JSON)?;
+        Ok(match TdxCollateral::from_json(&json) {
+            Ok(own) => (own, None),
+            Err(_) => (TdxCollateral::default(), Some(Reason::Format)),
+        })
     }
 }
