@@ -89,7 +89,8 @@ pub struct Appraisal {
     pub sim: bool,
     /// What one should know although it is accepted.
     pub warnings: Vec<Warning>,
-    /// Floors to expect next time: those given, raised by what was verified here.
+    /// Floors to expect next time: those given, raised by accepted evidence only. A vendor's newest
+    /// document is easy to come by; nobody is to outdate what others hold by showing it around.
     pub floors: Floors,
     /// The vendor's documents that were looked at.
     pub collateral: Collateral,
@@ -119,8 +120,7 @@ pub fn appraise_with(inputs: &Inputs<'_>, cache: &SignatureCache) -> Appraisal {
     let (hardware, bound) = judge(&mut checks, inputs, cache);
     let passed = checks.all_passed();
     let checks = checks.into_list();
-    let mut floors = inputs.floors.clone();
-    floors.raise(&hardware.seen);
+    let seen = hardware.seen.clone();
     let appraisal = Appraisal {
         result: Err(Rejected::from_checks(&checks)),
         checks,
@@ -129,15 +129,20 @@ pub fn appraise_with(inputs: &Inputs<'_>, cache: &SignatureCache) -> Appraisal {
         at: inputs.now,
         sim: hardware.sim,
         warnings: hardware.warnings.clone(),
-        floors,
+        floors: inputs.floors.clone(),
         collateral: hardware.collateral.clone(),
     };
     match bound {
         Some(bound) if passed => match Appraised::new(hardware, bound, inputs) {
-            Some(accepted) => Appraisal {
-                result: Ok(accepted),
-                ..appraisal
-            },
+            Some(accepted) => {
+                let mut floors = inputs.floors.clone();
+                floors.raise(&seen);
+                Appraisal {
+                    result: Ok(accepted),
+                    floors,
+                    ..appraisal
+                }
+            }
             None => appraisal,
         },
         _ => appraisal,

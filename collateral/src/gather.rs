@@ -110,7 +110,7 @@ impl Collateral {
                 ask: Some(chain.value.ask),
                 ark: Some(chain.value.ark),
                 crl: Some(crl.value.into_der()),
-                tdx: carried.tdx.clone(),
+                tdx: None,
             },
             parts: vec![vek.part, chain.part, crl.part],
         })
@@ -189,7 +189,7 @@ impl Collateral {
         Ok(Gathered {
             endorsements: Endorsements {
                 tdx: Some(tdx),
-                ..carried.clone()
+                ..Endorsements::default()
             },
             parts,
         })

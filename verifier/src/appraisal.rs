@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use duckblind_attestation::appraise::{Appraisal, Appraised, Expected, Floors, Inputs, appraise};
+use duckblind_attestation::appraise::{
+    Appraisal, Appraised, Expected, Floors, Inputs, SignatureCache, appraise_with,
+};
 use duckblind_attestation::check::{Check, Outcome};
 use duckblind_attestation::ear::{self, Context, EarClaims, EarError, VerifierId};
 use duckblind_attestation::evidence::{Endorsements, Evidence};
@@ -18,6 +20,8 @@ use crate::store::attestations::Shown;
 use crate::store::instances::{Earlier, Known};
 use crate::store::nonces::NonceParts;
 
+/// Vendors' signatures that are remembered: four for each of some thousand machines.
+const CACHED: usize = 4096;
 const TAG_CHIP: &str = "duckblind/v1/seen-chip";
 const TAG_INSTANCE: &str = "duckblind/v1/seen-instance";
 
@@ -26,6 +30,8 @@ pub struct Judge {
     key: EarKey,
     policies: Vec<Policy>,
     lifetime_seconds: u32,
+    /// The chains of machines that attest again and again.
+    cache: SignatureCache,
 }
 
 /// What is to be judged.
@@ -67,6 +73,7 @@ impl Judge {
             key,
             policies,
             lifetime_seconds: u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX),
+            cache: SignatureCache::new(CACHED),
         }
     }
 
@@ -86,14 +93,15 @@ impl Judge {
         let mut first = None;
         let mut accepted = None;
         for policy in &self.policies {
-            let appraisal = appraise(&Inputs {
+            let inputs = Inputs {
                 evidence: question.evidence,
                 endorsements: &question.endorsements,
                 policy,
                 expected,
                 floors: question.floors,
                 now: question.now,
-            });
+            };
+            let appraisal = appraise_with(&inputs, &self.cache);
             if appraisal.result.is_ok() {
                 accepted = Some(appraisal);
                 break;

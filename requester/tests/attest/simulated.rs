@@ -104,6 +104,7 @@ fn envelopes_answer_a_question() {
     };
     home.write("inputs", &recorded.encode());
     let again = home.json(&["verify", "inputs"]);
+    assert_eq!(again["verdict"], "reproduced");
     assert_eq!(again["checks"], value["checks"]);
     assert_eq!(again["at"], value["at"]);
     home.refused(&["verify", "inputs", "--now", "5"], "DB-REQ-090", 2);

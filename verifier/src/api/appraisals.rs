@@ -8,6 +8,8 @@ use duckblind_attestation::evidence::Endorsements;
 use duckblind_protocol::http::{AppraisalBody, AppraisalReply};
 use duckblind_protocol::ids::{ChallengeId, NodeId, Nonce};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::error::ApiError;
 use super::extract::{self, Json};
 use super::schema;
@@ -38,6 +40,19 @@ pub(super) async fn appraise(
     Ok(axum::Json(judged.reply()))
 }
 
+/// A turn among the appraisals at a time, after a short wait.
+async fn turn_of(state: &state::State) -> Result<OwnedSemaphorePermit, ApiError> {
+    tokio::time::timeout(WAIT_FOR_TURN, Arc::clone(&state.turns).acquire_owned())
+        .await
+        .map_err(|_| {
+            state
+                .metrics
+                .count(Counter::TurnedAway, [("cause", "appraisals")]);
+            ApiError::Busy
+        })?
+        .map_err(|_| ApiError::Busy)
+}
+
 /// Takes the challenge, which must be `node`'s or a requester's, and appraises; gives the evidence
 /// back with the result.
 pub(super) async fn judge(
@@ -48,15 +63,7 @@ pub(super) async fn judge(
     node: Option<NodeId>,
 ) -> Result<(Judged, Vec<u8>), ApiError> {
     // The turn comes before the challenge: being busy uses nothing up.
-    let turn = tokio::time::timeout(WAIT_FOR_TURN, Arc::clone(&state.turns).acquire_owned())
-        .await
-        .map_err(|_| {
-            state
-                .metrics
-                .count(Counter::TurnedAway, [("cause", "appraisals")]);
-            ApiError::Busy
-        })?
-        .map_err(|_| ApiError::Busy)?;
+    let mut turn = turn_of(state).await?;
     let now = state.clock.now();
     let taken = state.store.take_challenge(challenge, node, now).await?;
     let reject = |kind| {
@@ -79,10 +86,12 @@ pub(super) async fn judge(
     let floors = state.store.floors().await?;
     let endorsements = match &state.endorser {
         Some(endorser) => {
-            let of_a_node = node.is_some();
-            endorser
-                .look_up(&evidence, of_a_node, now, &state.metrics)
-                .await
+            // Vendors take their time: others are judged meanwhile.
+            drop(turn);
+            let found = endorser.look_up(&evidence, node, now, &state.metrics);
+            let found = found.await;
+            turn = turn_of(state).await?;
+            found
         }
         None => Endorsements::default(),
     };

@@ -68,6 +68,19 @@ fn another_cloud() {
 }
 
 #[test]
+fn an_unnamed_chip_may_be_one_that_is_denied() {
+    let platform = in_the_cloud();
+    let mut case = case(&platform);
+    let denied = format!("denied_chips = [\"{}\"]", "09".repeat(64));
+    case.edit_policy("denied_chips = []", &denied);
+    refused_by(
+        &judge(&case, &platform),
+        &["platform.chip_denied"],
+        Reason::Platform,
+    );
+}
+
+#[test]
 fn a_chip_list_takes_no_unnamed_chip() {
     let platform = in_the_cloud();
     let mut case = case(&platform);

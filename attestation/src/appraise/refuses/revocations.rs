@@ -205,8 +205,7 @@ fn each_certificate_of_the_chain() {
         }));
         let appraisal = case.judge_envelope(&evidence);
         refused_by(&appraisal, &["crl.revoked"], Reason::Revoked);
-        // It is the newest list all the same.
-        assert_eq!(appraisal.floors.crl_numbers.len(), 1);
+        assert!(appraisal.floors.crl_numbers.is_empty());
     }
     let appraisal = judged(|list| list.revoked = vec![SerialNumber::new(&[77]).unwrap()]);
     assert!(appraisal.result.is_ok());

@@ -98,6 +98,9 @@ fn module(checks: &mut Checks, body: &TdBody, policy: &GuestPolicy) {
     let Some(ex) = &td15.ex else { return };
     zero("guest.first_service_guests", ex.init_service_td);
     zero("guest.current_service_guests", ex.cur_service_td);
+    zero("guest.devices", ex.dev_info);
+    // As with SNP's privilege levels: the guest itself must have asked.
+    checks.check("guest.partition", Reason::Vmpl, ex.vmid == 0, 0, ex.vmid);
 }
 
 fn chosen_by_host(checks: &mut Checks, body: &TdBody, evidence: &Evidence, policy: &GuestPolicy) {

@@ -28,6 +28,12 @@ use crate::error::RequesterError;
 use crate::files;
 use crate::trust::{AdmitError, Judged};
 
+/// Recorded inputs prove what an appraiser saw, not that one should believe it.
+const OWN_POLICY: &str =
+    "accepted under the file's own policy, floors and time: compare the policy's digest with yours";
+/// Only hosts of the registry are judged against floors.
+const NO_FLOORS: &str = "judged without floors of earlier runs";
+
 const EXAMPLES: &str = "\
 Examples:
   duckblind attest verify                          a host, under the trust file
@@ -93,7 +99,11 @@ pub(super) async fn verify(ui: &Ui, trust: Option<&Path>, args: VerifyArgs) -> R
         }
         EvidenceFile::Inputs(recorded) => {
             args.only_file("recorded inputs bring their own policy and time")?;
-            appraised(ui, &appraise(&recorded.inputs()))
+            appraised(
+                ui,
+                &appraise(&recorded.inputs()),
+                ("reproduced", OWN_POLICY),
+            )
         }
         EvidenceFile::Envelope(bytes, evidence) => envelope(ui, &args, &bytes, *evidence).await,
         EvidenceFile::Bundle(_) => Err(SubjectError::NoReport.into()),
@@ -243,18 +253,23 @@ async fn envelope(
         floors: &Floors::default(),
         now,
     };
-    appraised(ui, &appraise(&inputs))
+    appraised(ui, &appraise(&inputs), ("accepted", NO_FLOORS))
 }
 
-fn appraised(ui: &Ui, appraisal: &Appraisal) -> Result<(), Failure> {
+/// `good` is the verdict's word if nothing failed, and what to say with it.
+fn appraised(
+    ui: &Ui,
+    appraisal: &Appraisal,
+    good: (&'static str, &'static str),
+) -> Result<(), Failure> {
     let (accepted, rejected) = match &appraisal.result {
         Ok(accepted) => (Some(accepted), None),
         Err(rejected) => (None, Some(rejected)),
     };
-    let word = if accepted.is_some() {
-        "accepted"
+    let (word, note) = if accepted.is_some() {
+        good
     } else {
-        "rejected"
+        ("rejected", "")
     };
     let more = json!({
         "policy": appraisal.policy_id,
@@ -269,7 +284,7 @@ fn appraised(ui: &Ui, appraisal: &Appraisal) -> Result<(), Failure> {
     Verdict {
         word,
         says: word,
-        note: "",
+        note,
         at: appraisal.at,
         sim: appraisal.sim,
         checks: &appraisal.checks,

@@ -175,3 +175,12 @@ fn service_guests() {
     let failed = failed_checks(|td15| td15.ex.as_mut().unwrap().cur_service_td = other);
     assert_eq!(failed, ["guest.current_service_guests"]);
 }
+
+#[test]
+fn partitions_and_devices() {
+    let other = Measurement::from_bytes([1; 48]);
+    let failed = failed_checks(|td15| td15.ex.as_mut().unwrap().vmid = 1);
+    assert_eq!(failed, ["guest.partition"]);
+    let failed = failed_checks(|td15| td15.ex.as_mut().unwrap().dev_info = other);
+    assert_eq!(failed, ["guest.devices"]);
+}
