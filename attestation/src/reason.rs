@@ -49,7 +49,7 @@ reasons! {
     /// A revocation list is too old.
     CrlStale = "E_CRL_STALE" "DB-ATT-008" "fetch the revocation list again",
     /// Certificates are missing.
-    CollateralMissing = "E_COLLATERAL_MISSING" "DB-ATT-009" "the evidence must carry the chip's certificate chain",
+    CollateralMissing = "E_COLLATERAL_MISSING" "DB-ATT-009" "bring what the vendor says of this chip: certificates, revocation list, TCB data (`duckblind attest fetch-collateral`)",
     /// Firmware below the floor.
     TcbFloor = "E_TCB_FLOOR" "DB-ATT-010" "update the platform's firmware",
     /// The vendor calls the platform out of date.

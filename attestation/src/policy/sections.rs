@@ -8,7 +8,7 @@ use super::{ConfigPolicy, NonEmpty, Policy, PolicyError, VERSION, snp, tdx};
 use crate::config::{Backend, Clock, ConfigLimits, Provider, Timeouts, Wall};
 
 pub(super) const LIST_ONE: &str = "list at least one value; a policy denies what it does not list";
-pub(super) const FILL_IN: &str = "`duckblind trust init --simulator` fills it in; for hardware, list the published values, or those of `duckblind attest measure`";
+pub(super) const FILL_IN: &str = "list the values published for the release, or those that `duckblind attest measure` and `scripts/release-manifest` give (docs/reference-values.md); for simulated platforms, `duckblind trust init --simulator` fills it in";
 
 pub(super) fn policy(text: &str, table: toml::Table) -> Result<Policy, PolicyError> {
     const KEYS: &[&str] = &[

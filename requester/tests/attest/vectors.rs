@@ -142,8 +142,11 @@ fn real_machines() {
     ] {
         assert!(text.contains(line), "{line:?} not in\n{text}");
     }
+    // Today Intel's documents of then say nothing any more.
     let arguments = ["tcb-status", &quote, "--collateral", &collateral];
-    let text = home.refused(&arguments, "DB-REQ-109", 10);
+    home.refused(&arguments, "DB-REQ-111", 10);
+    let then = [&arguments[..], &["--now", "1791419366"]].concat();
+    let text = home.refused(&then, "DB-REQ-109", 10);
     assert!(
         text.contains("OutOfDate") && text.contains("INTEL-SA-01192"),
         "{text}"

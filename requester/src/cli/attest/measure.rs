@@ -1,6 +1,7 @@
 //! `duckblind attest measure`: what a guest of a release measures, for the policies that take it.
 
 use std::fmt::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use duckblind_attestation::measurement::Measurement;
@@ -10,6 +11,7 @@ use duckblind_attestation::reference::direct_boot::{
 use duckblind_attestation::reference::golden_quote::{GoldenQuote, MAX_QUOTE};
 use duckblind_attestation::reference::register;
 use duckblind_attestation::reference::snp::{CpuType, SnpKernel, SnpLaunch, SnpTable};
+use duckblind_attestation::release::ReleaseManifest;
 use serde_json::{Value, json};
 
 use super::super::failure::Failure;
@@ -18,6 +20,8 @@ use super::super::ui::Ui;
 use crate::error::RequesterError;
 use crate::files;
 
+/// Bytes of the smallest firmware that a guest boots with.
+const LEAST_FIRMWARE: u64 = 256 * 1024;
 /// What only a golden quote says; no policy parses with it.
 const MISSING: &str = "from a golden quote";
 /// Said wherever a value of TDX was computed and no quote confirms it.
@@ -32,6 +36,19 @@ pub(in super::super) enum MeasureCommand {
     Snp(SnpArgs),
     /// Registers of TDX guests: from a golden quote, or computed from what is booted
     Tdx(TdxArgs),
+    /// Digest of a release manifest
+    Release(ReleaseArgs),
+}
+
+/// Which build of the enclave.
+#[derive(Debug, clap::Args)]
+pub(in super::super) struct ReleaseArgs {
+    /// Release manifest (JSON), as `scripts/release-manifest` writes it
+    #[arg(value_name = "FILE")]
+    manifest: PathBuf,
+    /// Print a policy's `releases` instead
+    #[arg(long)]
+    fragment: bool,
 }
 
 /// What QEMU launches an SEV-SNP guest from.
@@ -134,7 +151,28 @@ pub(in super::super) fn measure(ui: &Ui, command: MeasureCommand) -> Result<(), 
     match command {
         MeasureCommand::Snp(args) => snp(ui, &args),
         MeasureCommand::Tdx(args) => tdx(ui, &args),
+        MeasureCommand::Release(args) => release(ui, &args),
     }
+}
+
+/// What enclaves attest of their build: the digest of the manifest's canonical form.
+fn release(ui: &Ui, args: &ReleaseArgs) -> Result<(), Failure> {
+    let text = files::read_text(&args.manifest).map_err(RequesterError::from)?;
+    let manifest = ReleaseManifest::from_json(&text).map_err(RequesterError::Release)?;
+    let digest = manifest.digest();
+    let value = json!({
+        "schema": "duckblind/reference/v1",
+        "release": digest,
+        "commit": manifest.commit,
+    });
+    ui.show(&value, || {
+        if args.fragment {
+            format!("releases = [\"{digest}\"]")
+        } else {
+            format!("{digest}  commit {}", manifest.commit)
+        }
+    });
+    Ok(())
 }
 
 fn snp(ui: &Ui, args: &SnpArgs) -> Result<(), Failure> {
@@ -149,6 +187,13 @@ fn snp(ui: &Ui, args: &SnpArgs) -> Result<(), Failure> {
         guest_features: args.guest_features,
     };
     let table = launch.table(&args.vcpus, &args.vcpu_type)?;
+    if args.snp_ovmf_hash.is_none()
+        && fs::metadata(&args.ovmf).is_ok_and(|file| file.len() < LEAST_FIRMWARE)
+    {
+        ui.note(
+            "this file is but the end of a firmware: without --snp-ovmf-hash of the whole, no guest measures like this",
+        );
+    }
     let fragment = table.fragment();
     let value = json!({
         "schema": "duckblind/reference/v1",
@@ -266,7 +311,7 @@ fn boot(args: &TdxArgs, kernel: &Path) -> Result<BootRegisters, Failure> {
 
 /// The list of a policy, with one entry.
 fn images(comment: &str, entry: &str) -> String {
-    format!("images = [\n    # {comment}\n    {entry},\n]\n")
+    format!("# in [tdx], instead of `images = []`\nimages = [\n    # {comment}\n    {entry},\n]\n")
 }
 
 fn read(path: &Path, cap: u64) -> Result<Vec<u8>, Failure> {

@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use duckblind_attestation::appraise::crypto::{self, CryptoVerdict};
 use duckblind_attestation::explain::shortfall::{
     NoStatus, Shortfall, SnpStatus, TdxStatus, snp, tdx,
 };
 use duckblind_attestation::policy::Policy;
+use duckblind_attestation::reason::Reason;
 use duckblind_protocol::coded::{Coded, Exit};
 use duckblind_protocol::ids::UnixTime;
 use duckblind_protocol::key_statement::Tee;
@@ -26,7 +28,8 @@ use crate::files;
 /// Say which part of a platform's firmware falls short, and what update mends it
 ///
 /// SEV-SNP: against the floors of a policy. TDX: against the newest level that Intel calls up to
-/// date. Nothing is verified here.
+/// date. Whether report and documents are genuine is looked at as far as certificates are at hand; a
+/// policy's other rules are `duckblind attest verify`'s.
 #[derive(Debug, clap::Args)]
 pub(in super::super) struct TcbArgs {
     #[command(flatten)]
@@ -63,6 +66,9 @@ pub(super) enum TcbError {
         needs: u64,
         mend: String,
     },
+    /// Report or documents that prove nothing.
+    #[error("report and documents are not genuine, or not of this time")]
+    NotGenuine(Vec<Reason>),
     /// Intel's word, without a component to blame.
     #[error("Intel does not call this platform up to date")]
     Status(String),
@@ -76,13 +82,14 @@ impl Coded for TcbError {
             Self::NoStatus(_) => "DB-REQ-108",
             Self::Short { .. } => "DB-REQ-109",
             Self::Status(_) => "DB-REQ-110",
+            Self::NotGenuine(_) => "DB-REQ-111",
         }
     }
     fn exit(&self) -> Exit {
         match self {
             Self::Generation | Self::NoLevels => Exit::Usage,
             Self::NoStatus(_) => Exit::Malformed,
-            Self::Short { .. } | Self::Status(_) => Exit::Rejected,
+            Self::Short { .. } | Self::Status(_) | Self::NotGenuine(_) => Exit::Rejected,
         }
     }
     fn expected(&self) -> Option<String> {
@@ -98,6 +105,10 @@ impl Coded for TcbError {
         match self {
             Self::Short { have, .. } => Some(have.to_string()),
             Self::Status(status) => Some(status.clone()),
+            Self::NotGenuine(reasons) => {
+                let names: Vec<_> = reasons.iter().map(|reason| reason.as_str()).collect();
+                Some(names.join(", "))
+            }
             _ => None,
         }
     }
@@ -114,6 +125,10 @@ impl Coded for TcbError {
             Self::NoStatus(_) => "fetch the levels of exactly this platform model".into(),
             Self::Short { mend, .. } => mend.clone(),
             Self::Status(_) => "update the platform's firmware".into(),
+            Self::NotGenuine(reasons) => {
+                let hint = reasons.first().map_or("", |reason| reason.hint());
+                format!("{hint}; `duckblind attest verify` shows every check")
+            }
         })
     }
 }
@@ -124,18 +139,18 @@ pub(super) async fn tcb_status(
     args: TcbArgs,
 ) -> Result<(), Failure> {
     let mut subject = Subject::named(&args.source, &args.documents, trust).await?;
+    let now = args.now.unwrap_or_else(clock::now);
     match subject.tee {
-        Tee::SevSnp => of_snp(ui, &subject, args.policy.as_deref()),
+        Tee::SevSnp => of_snp(ui, &subject, args.policy.as_deref(), now),
         Tee::Tdx => {
             subject.tdx()?;
-            let now = args.now.unwrap_or_else(clock::now);
             args.gather.complete(ui, &mut subject, now).await;
-            of_tdx(ui, &subject)
+            of_tdx(ui, &subject, now)
         }
     }
 }
 
-fn of_snp(ui: &Ui, subject: &Subject, policy: Option<&Path>) -> Result<(), Failure> {
+fn of_snp(ui: &Ui, subject: &Subject, policy: Option<&Path>, now: UnixTime) -> Result<(), Failure> {
     let policy = match policy {
         Some(path) => {
             let text = files::read_text(path).map_err(RequesterError::from)?;
@@ -146,26 +161,51 @@ fn of_snp(ui: &Ui, subject: &Subject, policy: Option<&Path>) -> Result<(), Failu
     let report = subject.snp()?.report;
     let status = snp(&report, subject.certified(), policy.as_ref())?;
     let status = status.ok_or(TcbError::Generation)?;
+    // Without certificates there is nothing to verify by.
+    let verdict = subject
+        .endorsements
+        .vek
+        .as_ref()
+        .map(|_| crypto::snp(&subject.report, &subject.endorsements, now));
+    let verified = verdict.as_ref().is_some_and(CryptoVerdict::is_accepted);
     let value =
-        json!({ "schema": "duckblind/tcb-status/v1", "verified": false, "sev_snp": status });
+        json!({ "schema": "duckblind/tcb-status/v1", "verified": verified, "sev_snp": status });
     ui.show(&value, || snp_text(&status));
+    match verdict {
+        None => ui.note("nothing of this is verified: there is no certificate of the report's key"),
+        Some(verdict) => genuine(&verdict)?,
+    }
     ended(status.shortfalls)
 }
 
-fn of_tdx(ui: &Ui, subject: &Subject) -> Result<(), Failure> {
+fn of_tdx(ui: &Ui, subject: &Subject, now: UnixTime) -> Result<(), Failure> {
     let collateral = subject
         .endorsements
         .tdx
         .as_ref()
         .ok_or(TcbError::NoLevels)?;
     let status = tdx(&subject.tdx()?, &collateral.tcb_info).map_err(TcbError::NoStatus)?;
-    let value = json!({ "schema": "duckblind/tcb-status/v1", "verified": false, "tdx": status });
+    let verdict = crypto::tdx(&subject.report, collateral, now);
+    let verified = verdict.is_accepted();
+    let value = json!({ "schema": "duckblind/tcb-status/v1", "verified": verified, "tdx": status });
     ui.show(&value, || tdx_text(&status));
+    genuine(&verdict)?;
     ended(status.shortfalls)?;
     match status.status.as_deref() {
         Some("UpToDate") => Ok(()),
         other => Err(TcbError::Status(other.unwrap_or("no level that Intel lists").into()).into()),
     }
+}
+
+/// Levels out of documents that prove nothing, or of another time, are no status. That Intel lists
+/// no level for a genuine platform is one.
+fn genuine(verdict: &CryptoVerdict) -> Result<(), Failure> {
+    let mut reasons = verdict.reasons();
+    reasons.retain(|reason| *reason != Reason::TcbStatus);
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    Err(TcbError::NotGenuine(reasons).into())
 }
 
 /// Ends with the first thing that falls short: it is an error, with all of them listed before.
