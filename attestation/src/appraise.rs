@@ -174,25 +174,34 @@ fn judge(
     inputs: &Inputs<'_>,
     cache: &SignatureCache,
 ) -> (Hardware, Option<binding::Bound>) {
-    let mut hardware = Hardware::default();
-    let bound = judge_envelope(checks, inputs, cache, &mut hardware);
-    (hardware, bound)
-}
-
-fn judge_envelope(
-    checks: &mut Checks,
-    inputs: &Inputs<'_>,
-    cache: &SignatureCache,
-    hardware: &mut Hardware,
-) -> Option<binding::Bound> {
-    let policy = inputs.policy;
     let evidence = Evidence::decode(inputs.evidence);
     let reason = match &evidence {
         Err(DecodeError::TooLong { .. }) => Reason::Limit,
         Err(DecodeError::Version { .. }) => Reason::Version,
         _ => Reason::Format,
     };
-    let evidence = checks.step("evidence.format", reason, evidence, "an evidence envelope")?;
+    let evidence = checks.step("evidence.format", reason, evidence, "an evidence envelope");
+    let Some(evidence) = evidence else {
+        return (Hardware::default(), None);
+    };
+    let endorsements = inputs.endorsements.or(&evidence.endorsements);
+    let hardware = judge_hardware(checks, &evidence, &endorsements, inputs, cache);
+    let bound = binding::judge(checks, &evidence, hardware.report_data.as_ref(), inputs);
+    if let Some(config) = bound.as_ref().map(|bound| &bound.config) {
+        configuration::judge(checks, config, &inputs.policy.config);
+    }
+    (hardware, bound)
+}
+
+/// Judges the report and what stands behind it, by the rules of its kind of platform.
+fn judge_hardware(
+    checks: &mut Checks,
+    evidence: &Evidence,
+    endorsements: &Endorsements,
+    inputs: &Inputs<'_>,
+    cache: &SignatureCache,
+) -> Hardware {
+    let policy = inputs.policy;
     checks.check(
         "evidence.tee",
         Reason::Platform,
@@ -200,20 +209,12 @@ fn judge_envelope(
         "a kind that the policy lists",
         evidence.tee,
     );
-    let endorsements = inputs.endorsements.or(&evidence.endorsements);
     // A kind without a section in the policy has failed the check above.
     match (evidence.tee, &policy.snp, &policy.tdx) {
-        (Tee::SevSnp, Some(snp), _) => {
-            *hardware = snp::judge(checks, &evidence, &endorsements, snp, inputs, cache);
+        (Tee::SevSnp, Some(of_snp), _) => {
+            snp::judge(checks, evidence, endorsements, of_snp, inputs, cache)
         }
-        (Tee::Tdx, _, Some(tdx)) => {
-            *hardware = tdx::judge(checks, &evidence, &endorsements, tdx, inputs);
-        }
-        _ => {}
+        (Tee::Tdx, _, Some(of_tdx)) => tdx::judge(checks, evidence, endorsements, of_tdx, inputs),
+        _ => Hardware::default(),
     }
-    let bound = binding::judge(checks, &evidence, hardware.report_data.as_ref(), inputs);
-    if let Some(config) = bound.as_ref().map(|bound| &bound.config) {
-        configuration::judge(checks, config, &policy.config);
-    }
-    bound
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use duckblind_protocol::ids::UnixTime;
 use serde::Serialize;
 
 use crate::reason::Reason;
@@ -53,6 +54,22 @@ impl Checks {
             got: got.to_string(),
         });
         pass
+    }
+
+    /// Records whether a certificate's time has come and has not passed.
+    pub(crate) fn valid(
+        &mut self,
+        name: &'static str,
+        (from, to): (UnixTime, UnixTime),
+        now: UnixTime,
+    ) -> bool {
+        self.check(
+            name,
+            Reason::Validity,
+            from <= now && now <= to,
+            format_args!("a time from {from} to {to}"),
+            now,
+        )
     }
 
     /// Records a step that yields something on success.

@@ -1,11 +1,16 @@
-//! What tests take for the configuration and the release of an enclave.
+//! What tests take for an enclave: its configuration, release, keys and evidence.
 
+use crate::attester::{AttestError, Attester};
 use crate::config::{
     Backend, Clock, ConfigLimits, EnclaveConfig, Provider, Requesters, Spill, Timeouts, VERSION,
     Wall,
 };
+use crate::evidence::{self, Evidence};
 use crate::release::{self, ReleaseManifest};
-use duckblind_protocol::ids::Digest;
+use duckblind_protocol::ids::{Digest, InstanceId, PublicKey};
+use duckblind_protocol::key_statement::{
+    self, Challenge, KEM_KEY_LEN, KeyStatement, Suite, Tee, report_data,
+};
 
 /// One that `policies/development.toml` accepts.
 pub fn config() -> EnclaveConfig {
@@ -60,4 +65,43 @@ pub fn release() -> ReleaseManifest {
         lockfile: Digest::of(b"lock"),
         rustc: "rustc 1.95.0".into(),
     }
+}
+
+/// A key statement of epoch 0 that binds these two.
+pub fn statement(tee: Tee, config: &EnclaveConfig, release: &ReleaseManifest) -> KeyStatement {
+    KeyStatement {
+        v: key_statement::VERSION,
+        tee,
+        suite: Suite::XWingHkdfSha256Aes256Gcm,
+        kem_key: vec![1; KEM_KEY_LEN],
+        instance_key: PublicKey::from_bytes([2; 32]),
+        instance: InstanceId::from_bytes([4; 32]),
+        epoch: 0,
+        config: config.digest(),
+        release: release.digest(),
+        prev: None,
+    }
+}
+
+/// What an enclave with all of this on `platform` answers a challenge with.
+pub fn evidence(
+    platform: &impl Attester,
+    statement: &KeyStatement,
+    challenge: &Challenge,
+    config: &EnclaveConfig,
+    release: &ReleaseManifest,
+) -> Result<Evidence, AttestError> {
+    let (key_statement, challenge) = (statement.encode(), challenge.encode());
+    let raw = platform.attest(&report_data(&key_statement, &challenge))?;
+    Ok(Evidence {
+        v: evidence::VERSION,
+        tee: platform.tee(),
+        report: raw.report,
+        key_statement,
+        challenge,
+        config: config.encode(),
+        release: release.encode(),
+        endorsements: raw.endorsements,
+        event_log: raw.event_log,
+    })
 }

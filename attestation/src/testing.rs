@@ -4,10 +4,8 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use duckblind_protocol::ids::{Digest, InstanceId, Nonce, PublicKey, UnixTime};
-use duckblind_protocol::key_statement::{
-    Challenge, KEM_KEY_LEN, KeyStatement, Suite, Tee, report_data,
-};
+use duckblind_protocol::ids::{Digest, Nonce, UnixTime};
+use duckblind_protocol::key_statement::{Challenge, KeyStatement, Tee, report_data};
 
 use crate::appraise::{Appraisal, Expected, Floors, Inputs, appraise};
 use crate::attester::{Attester, RawEvidence};
@@ -89,18 +87,7 @@ impl Case {
             &[release.digest()],
         );
         Self {
-            statement: KeyStatement {
-                v: 1,
-                tee: Tee::SevSnp,
-                suite: Suite::XWingHkdfSha256Aes256Gcm,
-                kem_key: vec![1; KEM_KEY_LEN],
-                instance_key: PublicKey::from_bytes([2; 32]),
-                instance: InstanceId::from_bytes([4; 32]),
-                epoch: 0,
-                config: config.digest(),
-                release: release.digest(),
-                prev: None,
-            },
+            statement: crate::sample::statement(Tee::SevSnp, &config, &release),
             expected: Expected {
                 nonce: challenge.nonce,
                 audience: challenge.audience,

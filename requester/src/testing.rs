@@ -5,20 +5,17 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use duckblind_attestation::appraise::{Expected, Floors, Inputs, appraise};
-use duckblind_attestation::attester::Attester as _;
 use duckblind_attestation::config::EnclaveConfig;
 use duckblind_attestation::ear::{Context, EarClaims, EarSigner, VerifierId, sign_cose, sign_jwt};
-use duckblind_attestation::evidence::{Endorsements, Evidence};
+use duckblind_attestation::evidence::Endorsements;
 use duckblind_attestation::policy::{Policy, fill_development};
 use duckblind_attestation::release::ReleaseManifest;
 use duckblind_attestation::sample;
 use duckblind_attestation::simulator::{self, SimulatedSnp};
-use duckblind_protocol::ids::{Digest, InstanceId, Nonce, PublicKey, UnixTime};
+use duckblind_protocol::ids::{Digest, Nonce, PublicKey, UnixTime};
 use duckblind_protocol::kem::KemSecret;
 use duckblind_protocol::key_file::format_public;
-use duckblind_protocol::key_statement::{
-    Challenge, KeyStatement, Suite, Tee, combined_nonce, report_data,
-};
+use duckblind_protocol::key_statement::{Challenge, KeyStatement, Tee, combined_nonce};
 use ed25519_dalek::SigningKey;
 
 use crate::client::Presented;
@@ -104,18 +101,10 @@ impl Scene {
     }
 
     pub(crate) fn statement(&self) -> KeyStatement {
-        let kem_key = kem().public_key().to_vec();
         KeyStatement {
-            v: 1,
-            tee: Tee::SevSnp,
-            suite: Suite::XWingHkdfSha256Aes256Gcm,
-            kem_key,
+            kem_key: kem().public_key().to_vec(),
             instance_key: PublicKey::of(&self.instance),
-            instance: InstanceId::from_bytes([4; 32]),
-            epoch: 0,
-            config: self.config.digest(),
-            release: self.release.digest(),
-            prev: None,
+            ..sample::statement(Tee::SevSnp, &self.config, &self.release)
         }
     }
 
@@ -128,19 +117,14 @@ impl Scene {
         let audience = duckblind_attestation::ear::audience(&self.audience);
         let challenge = Challenge::new(self.nonce(), audience);
         let statement = self.statement();
-        let data = report_data(&statement.encode(), &challenge.encode());
-        let raw = platform().attest(&data).unwrap();
-        Evidence {
-            v: 1,
-            tee: Tee::SevSnp,
-            report: raw.report,
-            key_statement: statement.encode(),
-            challenge: challenge.encode(),
-            config: self.config.encode(),
-            release: self.release.encode(),
-            endorsements: raw.endorsements,
-            event_log: raw.event_log,
-        }
+        sample::evidence(
+            platform(),
+            &statement,
+            &challenge,
+            &self.config,
+            &self.release,
+        )
+        .unwrap()
         .encode()
     }
 

@@ -19,3 +19,4 @@ pub mod running;
 pub mod sealed;
 pub mod stack;
 pub mod tpch;
+pub mod vectors;

@@ -2,37 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use duckblind_tests::binaries::{program, run_root};
 use duckblind_tests::running;
+use duckblind_tests::vectors;
 
 use crate::interop::python;
 
 const VCPUS: [&str; 3] = ["1", "2", "4"];
 const TYPES: [&str; 3] = ["EPYC-v4", "EPYC-Milan", "EPYC-Genoa"];
 const APPEND: &str = "console=ttyS0 root=/dev/vda ro";
-
-/// The firmware images; without them the test says so and checks nothing.
-fn images() -> Option<PathBuf> {
-    let folder = std::env::var_os("DUCKBLIND_VECTORS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors"),
-        PathBuf::from,
-    );
-    let folder = folder.join("snp").join("ovmf");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    let text = format!(
-        "SKIPPED: no test vectors in {}; set DUCKBLIND_VECTORS\n",
-        folder.display()
-    );
-    // Past the test harness's capture: a skipped test must not look like a passed one.
-    std::io::stderr().write_all(text.as_bytes()).unwrap();
-    None
-}
 
 fn output(command: &mut Command) -> String {
     let output = command.output().expect("cannot start a program");
@@ -90,7 +70,9 @@ fn compare(arguments: &[&str]) -> BTreeSet<String> {
 #[test]
 fn launch_digests_are_those_of_sev_snp_measure() {
     let _test = running::test("launch digests");
-    let Some(images) = images() else { return };
+    let Some(images) = vectors::root("snp/ovmf").map(|root| root.join("snp/ovmf")) else {
+        return;
+    };
     let dir = tempfile::tempdir_in(run_root()).unwrap();
     let file = |name: &str, contents: &[u8]| {
         let path = dir.path().join(name);

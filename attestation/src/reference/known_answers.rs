@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::ReferenceError;
@@ -12,6 +11,7 @@ use super::golden_quote::GoldenQuote;
 use super::register::{replay, rtmr3};
 use super::snp::{CpuType, SnpKernel, SnpLaunch};
 use crate::measurement::Measurement;
+use crate::vectors;
 
 /// SHA-384 of `firmware`: stands for a whole image that is not at hand.
 const SOME_HASH: &str = "bbf7209c1a756b2747bba45f37c0244e5d5e9d03231528d52223b7303d0d157a\
@@ -115,25 +115,7 @@ const X64: &[Answer] = &[
 const OVMF_HASH: &str = "086e2e9149ebf45abdc3445fba5b2da8270bdbb04094d7a2c37faaa4b24af3aa16aff8c374c2a55c467a50da6d466b74";
 
 pub(super) fn folder() -> Option<PathBuf> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
-    let usual = || {
-        workspace
-            .parent()
-            .map(|above| above.join("shared").join("vectors"))
-    };
-    let folder = std::env::var_os("DUCKBLIND_VECTORS")
-        .map(PathBuf::from)
-        .or_else(usual)?;
-    if folder.join("snp").join("ovmf").is_dir() {
-        return Some(folder);
-    }
-    // Past the test harness's capture: a skipped test must not look like a passed one.
-    let text = format!(
-        "SKIPPED: no test vectors in {}; set DUCKBLIND_VECTORS\n",
-        folder.display()
-    );
-    std::io::stderr().write_all(text.as_bytes()).unwrap();
-    None
+    vectors::root("snp/ovmf")
 }
 
 #[test]

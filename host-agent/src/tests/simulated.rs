@@ -8,10 +8,7 @@ use duckblind_attestation::evidence::Evidence;
 use duckblind_attestation::sample;
 use duckblind_attestation::simulator::{self, SimulatedSnp, SimulatedTdx};
 use duckblind_protocol::frames::ChallengeRequest;
-use duckblind_protocol::ids::{InstanceId, PublicKey};
-use duckblind_protocol::key_statement::{
-    Challenge, KEM_KEY_LEN, KeyStatement, Suite, combined_nonce, report_data,
-};
+use duckblind_protocol::key_statement::{Challenge, combined_nonce};
 
 /// Made once for all tests: the keys take seconds.
 fn platforms() -> &'static Path {
@@ -41,33 +38,8 @@ pub(super) fn answer(platform: &impl Attester, asked: &[u8]) -> Evidence {
     let asked = ChallengeRequest::decode(asked).unwrap();
     assert!(asked.requester_nonce.is_none());
     let nonce = combined_nonce(&asked.verifier_nonce, None);
-    let challenge = Challenge::new(nonce, asked.audience).encode();
+    let challenge = Challenge::new(nonce, asked.audience);
     let (config, release) = (sample::config(), sample::release());
-    let key_statement = KeyStatement {
-        v: 1,
-        tee: platform.tee(),
-        suite: Suite::XWingHkdfSha256Aes256Gcm,
-        kem_key: vec![1; KEM_KEY_LEN],
-        instance_key: PublicKey::from_bytes([2; 32]),
-        instance: InstanceId::from_bytes([4; 32]),
-        epoch: 0,
-        config: config.digest(),
-        release: release.digest(),
-        prev: None,
-    }
-    .encode();
-    let raw = platform
-        .attest(&report_data(&key_statement, &challenge))
-        .unwrap();
-    Evidence {
-        v: 1,
-        tee: platform.tee(),
-        report: raw.report,
-        key_statement,
-        challenge,
-        config: config.encode(),
-        release: release.encode(),
-        endorsements: raw.endorsements,
-        event_log: raw.event_log,
-    }
+    let statement = sample::statement(platform.tee(), &config, &release);
+    sample::evidence(platform, &statement, &challenge, &config, &release).unwrap()
 }

@@ -1,14 +1,13 @@
 //! Envelopes and recorded inputs of a simulated platform.
 
 use duckblind_attestation::appraise::{Expected, Floors, Inputs};
-use duckblind_attestation::attester::Attester as _;
-use duckblind_attestation::evidence::{Endorsements, Evidence};
+use duckblind_attestation::evidence::Endorsements;
 use duckblind_attestation::policy::{Policy, fill_development};
 use duckblind_attestation::sample;
 use duckblind_attestation::simulator::{self, SimulatedSnp};
 use duckblind_protocol::ids::{Digest, InstanceId, Nonce, PublicKey, UnixTime};
 use duckblind_protocol::kem::KemSecret;
-use duckblind_protocol::key_statement::{Challenge, KeyStatement, Suite, Tee, report_data};
+use duckblind_protocol::key_statement::{Challenge, KeyStatement, Tee};
 
 use super::*;
 
@@ -29,35 +28,16 @@ fn scene(home: &Home) -> (Vec<u8>, String) {
     )
     .unwrap();
     let key = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
+    let config = sample::config();
     let statement = KeyStatement {
-        v: 1,
-        tee: Tee::SevSnp,
-        suite: Suite::XWingHkdfSha256Aes256Gcm,
         kem_key: KemSecret::generate().unwrap().public_key().to_vec(),
         instance_key: PublicKey::of(&key),
         instance: InstanceId::from_bytes([5; 32]),
-        epoch: 0,
-        config: sample::config().digest(),
-        release: release.digest(),
-        prev: None,
-    }
-    .encode();
-    let nonce = Nonce::from_bytes(NONCE);
-    let challenge = Challenge::new(nonce, Digest::from_bytes(AUDIENCE)).encode();
-    let raw = platform
-        .attest(&report_data(&statement, &challenge))
-        .unwrap();
-    let evidence = Evidence {
-        v: 1,
-        tee: Tee::SevSnp,
-        report: raw.report,
-        key_statement: statement,
-        challenge,
-        config: sample::config().encode(),
-        release: release.encode(),
-        endorsements: raw.endorsements,
-        event_log: raw.event_log,
+        ..sample::statement(Tee::SevSnp, &config, &release)
     };
+    let nonce = Nonce::from_bytes(NONCE);
+    let challenge = Challenge::new(nonce, Digest::from_bytes(AUDIENCE));
+    let evidence = sample::evidence(&platform, &statement, &challenge, &config, &release).unwrap();
     home.write("own.toml", policy.as_bytes());
     home.write("envelope", &evidence.encode());
     (evidence.encode(), policy)

@@ -15,8 +15,8 @@ use duckblind_attestation::policy::{Policy, fill_development};
 use duckblind_attestation::sample;
 use duckblind_attestation::simulator::{self, SimulatedSnp, SimulatedTdx};
 use duckblind_attestation::tdx::crypto::QvlConfig;
-use duckblind_protocol::ids::{Digest, InstanceId, Nonce, PublicKey, UnixTime};
-use duckblind_protocol::key_statement::{Challenge, KEM_KEY_LEN, KeyStatement, Suite, report_data};
+use duckblind_protocol::ids::{Digest, Nonce, UnixTime};
+use duckblind_protocol::key_statement::Challenge;
 use sev::certs::snp::{Certificate, Chain, Verifiable, ca};
 use sev::firmware::guest::AttestationReport;
 use sev::parser::ByteParser;
@@ -103,31 +103,8 @@ impl Scene {
     fn of(platform: &impl Attester) -> Result<Self> {
         let (config, release) = (sample::config(), sample::release());
         let challenge = Challenge::new(Nonce::from_bytes([3; 32]), Digest::of(b"audience"));
-        let key_statement = KeyStatement {
-            v: 1,
-            tee: platform.tee(),
-            suite: Suite::XWingHkdfSha256Aes256Gcm,
-            kem_key: vec![1; KEM_KEY_LEN],
-            instance_key: PublicKey::from_bytes([2; 32]),
-            instance: InstanceId::from_bytes([4; 32]),
-            epoch: 0,
-            config: config.digest(),
-            release: release.digest(),
-            prev: None,
-        }
-        .encode();
-        let raw = platform.attest(&report_data(&key_statement, &challenge.encode()))?;
-        let evidence = Evidence {
-            v: 1,
-            tee: platform.tee(),
-            report: raw.report,
-            key_statement,
-            challenge: challenge.encode(),
-            config: config.encode(),
-            release: release.encode(),
-            endorsements: raw.endorsements,
-            event_log: raw.event_log,
-        };
+        let statement = sample::statement(platform.tee(), &config, &release);
+        let evidence = sample::evidence(platform, &statement, &challenge, &config, &release)?;
         let now = std::time::UNIX_EPOCH.elapsed()?.as_secs();
         Ok(Self {
             bytes: evidence.encode(),

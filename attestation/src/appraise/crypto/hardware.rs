@@ -4,11 +4,10 @@ use duckblind_protocol::ids::{Digest, Nonce, UnixTime};
 use duckblind_protocol::key_statement::Tee;
 
 use super::CryptoVerdict;
-use crate::appraise::{Expected, Floors, Hardware, Inputs, snp, tdx};
+use crate::appraise::{Expected, Floors, Inputs, judge_hardware};
 use crate::check::Checks;
 use crate::evidence::{Endorsements, Evidence, VERSION};
 use crate::policy::Policy;
-use crate::reason::Reason;
 use crate::snp::SignatureCache;
 
 /// A report without an envelope.
@@ -54,27 +53,8 @@ pub fn hardware(bare: &BareReport<'_>, policy: &Policy, now: UnixTime) -> Crypto
         now,
     };
     let mut checks = Checks::default();
-    checks.check(
-        "evidence.tee",
-        Reason::Platform,
-        policy.tees.contains(&bare.tee),
-        "a kind that the policy lists",
-        bare.tee,
-    );
-    let judged = match (bare.tee, &policy.snp, &policy.tdx) {
-        (Tee::SevSnp, Some(of_snp), _) => snp::judge(
-            &mut checks,
-            &evidence,
-            bare.endorsements,
-            of_snp,
-            &inputs,
-            &SignatureCache::none(),
-        ),
-        (Tee::Tdx, _, Some(of_tdx)) => {
-            tdx::judge(&mut checks, &evidence, bare.endorsements, of_tdx, &inputs)
-        }
-        _ => Hardware::default(),
-    };
+    let cache = SignatureCache::none();
+    let judged = judge_hardware(&mut checks, &evidence, bare.endorsements, &inputs, &cache);
     let mut verdict = CryptoVerdict::new(checks, judged.platform.is_some());
     verdict.sim = judged.sim;
     verdict.warnings = judged.warnings;
@@ -85,6 +65,7 @@ pub fn hardware(bare: &BareReport<'_>, policy: &Policy, now: UnixTime) -> Crypto
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::reason::Reason;
     use crate::testing::Case;
 
     fn judge(case: &Case, report: &[u8], policy: &str) -> CryptoVerdict {

@@ -52,7 +52,7 @@ pub(super) fn judge(checks: &mut Checks, endorsements: &Endorsements, rules: &Ru
             cache = rules.cache;
         }
         signed(checks, "chain.ark_signature", ark, ark, cache);
-        valid(checks, "chain.ark_validity", ark, rules.now);
+        checks.valid("chain.ark_validity", ark.validity(), rules.now);
     }
     let crl = endorsements.crl.as_deref();
     let revocation = revocation::judge(checks, crl, &certificates, rules, cache);
@@ -60,13 +60,13 @@ pub(super) fn judge(checks: &mut Checks, endorsements: &Endorsements, rules: &Ru
         if !signed(checks, "chain.ask_signature", ask, ark, cache) {
             cache = &none;
         }
-        valid(checks, "chain.ask_validity", ask, rules.now);
+        checks.valid("chain.ask_validity", ask.validity(), rules.now);
     }
     if let Some(vek) = &certificates.vek {
         if let Some(ask) = &certificates.ask {
             signed(checks, "chain.vek_signature", vek, ask, cache);
         }
-        valid(checks, "chain.vek_validity", vek, rules.now);
+        checks.valid("chain.vek_validity", vek.validity(), rules.now);
         chain.key = checks.step("chain.vek_key", Reason::Chain, vek.p384(), "a P-384 key");
         chain.claims = checks.step(
             "chain.vek_extensions",
@@ -121,17 +121,6 @@ fn signed(
     let signed = what.signed_by(by, cache);
     let expected = "signed by the one above";
     checks.step(name, Reason::Chain, signed, expected).is_some()
-}
-
-fn valid(checks: &mut Checks, name: &'static str, what: &Certificate, now: UnixTime) {
-    let (from, to) = what.validity();
-    checks.check(
-        name,
-        Reason::Validity,
-        from <= now && now <= to,
-        format_args!("a time from {from} to {to}"),
-        now,
-    );
 }
 
 /// Chips' keys and clouds' keys have signers of their own: neither may stand in for the other.

@@ -38,9 +38,9 @@ impl PckChain {
             certificates(chain),
             "3 certificates",
         )?;
-        valid(checks, "chain.pck_validity", &pck, now);
-        valid(checks, "chain.ca_validity", &ca, now);
-        valid(checks, "chain.root_validity", &root, now);
+        checks.valid("chain.pck_validity", pck.validity, now);
+        checks.valid("chain.ca_validity", ca.validity, now);
+        checks.valid("chain.root_validity", root.validity, now);
         Some(Self { pck, ca, root })
     }
 
@@ -95,7 +95,7 @@ impl Signer {
             root.digest,
             own_root.digest,
         );
-        valid(checks, validity_name, &certificate, now);
+        checks.valid(validity_name, certificate.validity, now);
         Some(Self { certificate })
     }
 }
@@ -107,15 +107,4 @@ fn certificates<const N: usize>(chain: Vec<Vec<u8>>) -> Result<[Certificate; N],
         .map_err(|error| error.to_string())?
         .try_into()
         .map_err(|_| format!("{got} certificates"))
-}
-
-fn valid(checks: &mut Checks, name: &'static str, what: &Certificate, now: UnixTime) {
-    let (from, to) = what.validity;
-    checks.check(
-        name,
-        Reason::Validity,
-        from <= now && now <= to,
-        format_args!("a time from {from} to {to}"),
-        now,
-    );
 }

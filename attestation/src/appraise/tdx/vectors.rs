@@ -129,37 +129,3 @@ fn every_listed_case() {
     assert!(wrong.is_empty(), "{wrong:?}\n{table}");
     assert!(tally["ok"] >= 9 && tally["err"] >= 12, "{tally:?}");
 }
-
-/// How long a verdict takes, beside the library's own; to be read, not checked:
-/// `cargo test --release tdx_speed -- --ignored --nocapture`.
-#[test]
-#[ignore = "measures"]
-#[allow(clippy::print_stdout)]
-fn tdx_speed() {
-    use dcap_qvl::verify::QuoteVerifier;
-    use dcap_qvl::{QuoteCollateralV3, QuotePolicy};
-    use std::time::Instant;
-
-    const ROUNDS: u32 = 200;
-    let Some(case) = version_4() else { return };
-    let measure = |what: &dyn Fn()| {
-        what();
-        let began = Instant::now();
-        (0..ROUNDS).for_each(|_| what());
-        began.elapsed() / ROUNDS
-    };
-    let ours = measure(&|| assert!(case.judge().is_accepted()));
-    let collateral = QuoteCollateralV3::from(&case.collateral);
-    let chain = crate::tdx::Quote::parse(&case.quote).unwrap().pck_chain;
-    let root = crate::tdx::pem::decode(chain).unwrap().pop().unwrap();
-    let now = u64::try_from(case.now.0).unwrap();
-    let theirs = measure(&|| {
-        let verifier =
-            QuoteVerifier::<crate::tdx::crypto::QvlConfig>::new_with_config(root.clone());
-        let policy = QuotePolicy::claims_only(now);
-        let claims = verifier.verify_with_policy(&case.quote, &collateral, now, &policy);
-        assert!(claims.is_ok());
-    });
-    let again = measure(&|| assert!(case.judge().is_accepted()));
-    println!("ours {ours:?} and {again:?}, dcap-qvl alone {theirs:?}");
-}

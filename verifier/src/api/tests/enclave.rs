@@ -4,18 +4,14 @@ use std::sync::{Arc, OnceLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use duckblind_attestation::attester::Attester as _;
 use duckblind_attestation::config::EnclaveConfig;
 use duckblind_attestation::ear::{self, EarClaims, EarVerifyKey};
-use duckblind_attestation::evidence::Evidence;
 use duckblind_attestation::policy::fill_development;
 use duckblind_attestation::sample;
 use duckblind_attestation::simulator::{self, SimulatedSnp};
 use duckblind_protocol::http::{AppraisalReply, ChallengeReply};
 use duckblind_protocol::ids::{Digest, InstanceId, Nonce, PublicKey};
-use duckblind_protocol::key_statement::{
-    Challenge, KEM_KEY_LEN, KeyStatement, Suite, Tee, combined_nonce, report_data,
-};
+use duckblind_protocol::key_statement::{Challenge, KeyStatement, Tee, combined_nonce};
 
 use crate::testing::{Home, TEMPLATE, Verifier};
 use crate::{clock, ear_key};
@@ -47,16 +43,10 @@ pub(super) struct Enclave {
 impl Enclave {
     pub(super) fn boot(instance: u8) -> Self {
         let statement = KeyStatement {
-            v: 1,
-            tee: Tee::SevSnp,
-            suite: Suite::XWingHkdfSha256Aes256Gcm,
-            kem_key: vec![1; KEM_KEY_LEN],
-            instance_key: PublicKey::from_bytes([2; 32]),
             instance: InstanceId::from_bytes([instance; 32]),
             epoch: 5,
-            config: config().digest(),
-            release: sample::release().digest(),
             prev: Some(Digest::of(b"the epoch before")),
+            ..sample::statement(Tee::SevSnp, &config(), &sample::release())
         };
         Self {
             platform: SimulatedSnp::open(platform_dir()).unwrap(),
@@ -65,25 +55,16 @@ impl Enclave {
     }
 
     pub(super) fn evidence(&self, nonce: Nonce, audience: Digest) -> String {
-        let (statement, challenge) = (
-            self.statement.encode(),
-            Challenge::new(nonce, audience).encode(),
-        );
-        let raw = self
-            .platform
-            .attest(&report_data(&statement, &challenge))
-            .unwrap();
-        let evidence = Evidence {
-            v: 1,
-            tee: Tee::SevSnp,
-            report: raw.report,
-            key_statement: statement,
-            challenge,
-            config: config().encode(),
-            release: sample::release().encode(),
-            endorsements: raw.endorsements,
-            event_log: raw.event_log,
-        };
+        let challenge = Challenge::new(nonce, audience);
+        let (config, release) = (config(), sample::release());
+        let evidence = sample::evidence(
+            &self.platform,
+            &self.statement,
+            &challenge,
+            &config,
+            &release,
+        )
+        .unwrap();
         STANDARD.encode(evidence.encode())
     }
 
