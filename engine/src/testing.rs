@@ -138,12 +138,10 @@ pub(crate) fn sealed_bytes(batch: &RecordBatch) -> Vec<u8> {
 pub(crate) fn open_sealed(bytes: Vec<u8>) -> Result<SealedFile, LakeError> {
     SealedFile::open(
         Arc::new(bytes),
-        FileSpec {
-            key: DataKey::from_slice(&KEY).unwrap(),
-            aad_prefix: AadPrefix::Supplied(AAD.to_vec()),
-            footer_digest: None,
-            size: None,
-        },
+        FileSpec::uniform(
+            DataKey::from_slice(&KEY).unwrap(),
+            AadPrefix::Supplied(AAD.to_vec()),
+        ),
     )
 }
 

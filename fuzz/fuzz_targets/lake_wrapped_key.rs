@@ -1,7 +1,7 @@
 #![no_main]
 use std::sync::LazyLock;
 
-use duckblind_lake::keys::{TableKey, unwrap};
+use duckblind_lake::keys::{TableKey, WrapContext, unwrap};
 use duckblind_protocol::ids::FileId;
 use libfuzzer_sys::fuzz_target;
 
@@ -9,5 +9,11 @@ static KEY: LazyLock<TableKey> = LazyLock::new(|| TableKey::generate().expect("a
 
 fuzz_target!(|data: &[u8]| {
     let file = FileId::from_bytes([1; 16]);
-    assert!(unwrap(&KEY, "t", &file, "t-v1", data).is_err());
+    let context = WrapContext {
+        table: "t",
+        file: &file,
+        key_id: "t-v1",
+        column: None,
+    };
+    assert!(unwrap(&KEY, &context, data).is_err());
 });

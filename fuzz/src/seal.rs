@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use duckblind_lake::keys::{OwnerKey, TableKey};
 use duckblind_lake::manifest::VerifiedManifest;
-use duckblind_lake::seal::{SealRequest, seal};
+use duckblind_lake::seal::{SealOptions, SealRequest, seal};
 
 static KEYS: LazyLock<(TableKey, OwnerKey)> = LazyLock::new(|| {
     let table = TableKey::from_hex(&"07".repeat(32)).expect("a key");
@@ -22,8 +22,9 @@ pub fn seal_bytes(name: &str, bytes: &[u8]) {
         inputs: vec![input],
         table: "t".into(),
         out_dir: dir.path().join("out"),
-        table_key,
+        kms: table_key,
         owner,
+        options: SealOptions::default(),
         progress: &mut |_| {},
     });
     if let Ok(sealed) = sealed {

@@ -47,12 +47,10 @@ pub fn stored() -> Result<Vec<u8>, Box<dyn Error>> {
 
 /// The virtual file of `stored`, read at once. Reading it in pieces must not give anything else.
 pub fn read(stored: Vec<u8>) -> Option<Vec<u8>> {
-    let spec = FileSpec {
-        key: DataKey::from_slice(&KEY).expect("a key"),
-        aad_prefix: AadPrefix::Supplied(PREFIX.to_vec()),
-        footer_digest: None,
-        size: None,
-    };
+    let spec = FileSpec::uniform(
+        DataKey::from_slice(&KEY).expect("a key"),
+        AadPrefix::Supplied(PREFIX.to_vec()),
+    );
     let file = SealedFile::open(Arc::new(stored), spec).ok()?;
     let whole = read_by(&file, usize::MAX);
     for piece in [7, 100] {

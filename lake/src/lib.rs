@@ -13,4 +13,4 @@ pub mod names;
 pub mod seal;
 pub mod sealed_file;
 
-pub use names::{TableName, aad_prefix, key_id};
+pub use names::{KeyId, TableName, aad_prefix, key_id};

@@ -11,7 +11,7 @@ use crate::ids::{FileId, PublicKey};
 /// Bytes that one section may have, opened.
 pub const MAX_SECTION: usize = 1 << 20;
 /// The one version of a section.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// The sections, each for one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
@@ -101,7 +101,7 @@ impl<'b, C> Decode<'b, C> for SecretText {
     }
 }
 
-/// The data key of one sealed file.
+/// A data key of one sealed file.
 #[derive(Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct FileKey {
@@ -111,6 +111,9 @@ pub struct FileKey {
     /// 16, 24 or 32 bytes.
     #[n(1)]
     pub key: SecretBytes,
+    /// The leaf column that it is for; none for the footer's.
+    #[n(2)]
+    pub column: Option<String>,
 }
 
 /// One table that the query may name.
@@ -127,9 +130,12 @@ pub struct QueryInput {
     /// Who must have signed the manifest.
     #[n(2)]
     pub owner: PublicKey,
-    /// One key a file.
+    /// Of every file the footer's key, and those of the columns that the query reads.
     #[n(3)]
     pub keys: Vec<FileKey>,
+    /// Leaf columns that may be read although nothing authenticates them.
+    #[n(4)]
+    pub accept_unauthenticated: Vec<String>,
 }
 
 /// What the query process needs, and nobody else sees.

@@ -78,7 +78,7 @@ pub(crate) fn order() -> Order {
 
 pub(crate) fn query() -> QuerySection {
     QuerySection {
-        v: 1,
+        v: 2,
         sql: SecretText::new("SELECT 1".into()),
         inputs: vec![QueryInput {
             name: "orders".into(),
@@ -87,7 +87,9 @@ pub(crate) fn query() -> QuerySection {
             keys: vec![FileKey {
                 file: FileId::from_bytes([5; 16]),
                 key: SecretBytes::new(vec![6; 32]),
+                column: None,
             }],
+            accept_unauthenticated: Vec::new(),
         }],
     }
 }

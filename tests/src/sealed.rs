@@ -7,9 +7,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use duckblind_engine::{Engine, Settings, Spill};
 use duckblind_lake::aad_prefix;
-use duckblind_lake::keys::{DataKey, OwnerKey, TableKey, unwrap};
+use duckblind_lake::keys::{DataKey, OwnerKey, TableKey};
 use duckblind_lake::manifest::VerifiedManifest;
-use duckblind_lake::seal::{SealRequest, seal};
+use duckblind_lake::seal::{SealOptions, SealRequest, seal};
 use duckblind_lake::sealed_file::{AadPrefix, FileSpec, LocalFile, ReadAt, SealedFile};
 use duckblind_protocol::ids::PublicKey;
 
@@ -45,8 +45,9 @@ impl LocalTable {
             inputs,
             table: name.to_owned(),
             out_dir: dir.to_owned(),
-            table_key: &table_key,
+            kms: &table_key,
             owner: &owner,
+            options: SealOptions::default(),
             progress: &mut |_| {},
         })?;
         Self::open(name, dir, &owner.public(), &table_key)
@@ -60,14 +61,8 @@ impl LocalTable {
             .files
             .iter()
             .map(|file| {
-                let wrapped = file.wrapped_keys.first().context("no wrapped key")?;
-                let key = unwrap(
-                    table_key,
-                    &manifest.table,
-                    &file.file_id,
-                    &wrapped.key_id,
-                    &wrapped.wrapped,
-                )?;
+                let keys = manifest.file_keys(file, table_key, &mut |_| true)?;
+                let key = keys.footer.context("no footer key")?;
                 Ok(Part {
                     path: dir.join(&file.path),
                     key: key.expose().to_vec(),
@@ -103,10 +98,12 @@ impl Part {
         Ok(SealedFile::open(
             source,
             FileSpec {
-                key: DataKey::from_slice(&self.key)?,
-                aad_prefix: AadPrefix::Supplied(self.aad_prefix.clone()),
                 footer_digest: pinned.then_some(self.footer_digest),
                 size: pinned.then_some(self.size),
+                ..FileSpec::uniform(
+                    DataKey::from_slice(&self.key)?,
+                    AadPrefix::Supplied(self.aad_prefix.clone()),
+                )
             },
         )?)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use duckblind_lake::keys::{DataKey, OwnerKey, TableKey};
 use duckblind_lake::manifest::VerifiedManifest;
-use duckblind_lake::seal::{Protection, SealRequest, seal, write_file};
+use duckblind_lake::seal::{Protection, SealOptions, SealRequest, seal, write_file};
 use duckblind_lake::sealed_file::{AadPrefix, FileSpec, SealedFile};
 use duckblind_tests::rows::Answer;
 use duckblind_tests::running;
@@ -94,8 +94,9 @@ fn of_every_manifest_byte() {
         inputs: vec![csv],
         table: "t".into(),
         out_dir: dir.path().join("t"),
-        table_key: &table_key,
+        kms: &table_key,
         owner: &owner,
+        options: SealOptions::default(),
         progress: &mut |_| {},
     })
     .unwrap();
@@ -140,12 +141,10 @@ fn of_two_files_of_one_key() {
     let open = |bytes: &[u8], prefix: &[u8]| {
         SealedFile::open(
             Arc::new(bytes.to_vec()),
-            FileSpec {
-                key: DataKey::from_slice(&[7; 32]).unwrap(),
-                aad_prefix: AadPrefix::Supplied(prefix.to_vec()),
-                footer_digest: None,
-                size: None,
-            },
+            FileSpec::uniform(
+                DataKey::from_slice(&[7; 32]).unwrap(),
+                AadPrefix::Supplied(prefix.to_vec()),
+            ),
         )
     };
     open(&our_file, ours).unwrap();

@@ -69,12 +69,7 @@ fn pyarrow_reads_what_we_seal() {
 
 /// Through the engine: right answers, or the error of a wrong specification.
 fn count(file: &Path, aad_prefix: AadPrefix, key: &[u8]) -> anyhow::Result<Vec<String>> {
-    let spec = FileSpec {
-        key: DataKey::from_slice(key)?,
-        aad_prefix,
-        footer_digest: None,
-        size: None,
-    };
+    let spec = FileSpec::uniform(DataKey::from_slice(key)?, aad_prefix);
     let sealed = SealedFile::open(Arc::new(LocalFile::new(fs::File::open(file)?)?), spec)?;
     let mut engine = engine(2, 256 << 20)?;
     engine.add_table("t", vec![sealed])?;

@@ -7,10 +7,9 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use duckblind_engine::EngineError;
-use duckblind_lake::aad_prefix;
-use duckblind_lake::keys::DataKey;
+use duckblind_lake::keys::{DataKey, FileKeys};
 use duckblind_lake::manifest::{ManifestError, ManifestFile, VerifiedManifest};
-use duckblind_lake::sealed_file::{AadPrefix, FileSpec, LakeError, LocalFile, SealedFile};
+use duckblind_lake::sealed_file::{FileSpec, LakeError, LocalFile, SealedFile};
 use duckblind_protocol::body::QueryInput;
 use duckblind_protocol::coded::Coded as _;
 use duckblind_protocol::job_code::{JobCode, JobError};
@@ -68,8 +67,11 @@ fn table(
         let stored = files
             .next()
             .ok_or_else(|| JobError::of(JobCode::Internal))?;
-        let key = key(name, asked, file)?;
-        open_file(&manifest.table, file, stored, key)
+        let keys = keys(name, asked, file)?;
+        let mut spec = manifest.file_spec(file, keys);
+        spec.columns.accept_unauthenticated =
+            asked.accept_unauthenticated.iter().cloned().collect();
+        open_file(stored, spec)
             .map_err(|error| EngineError::Data(error).to_job_error())
             .map_err(|mut error| {
                 error.message = format!("input {name}: {}: {}", file.path, error.message);
@@ -79,41 +81,49 @@ fn table(
     opened.collect()
 }
 
-fn open_file(
-    table: &str,
-    file: &ManifestFile,
-    stored: OwnedFd,
-    key: DataKey,
-) -> Result<SealedFile, LakeError> {
-    let spec = FileSpec {
-        key,
-        aad_prefix: AadPrefix::Supplied(aad_prefix(table, &file.file_id)),
-        footer_digest: Some(file.footer_digest),
-        size: Some(file.size),
-    };
+fn open_file(stored: OwnedFd, spec: FileSpec) -> Result<SealedFile, LakeError> {
     let stored = LocalFile::new(File::from(stored))?;
     SealedFile::open(Arc::new(stored), spec)
 }
 
-fn key(name: &str, asked: &QueryInput, file: &ManifestFile) -> Result<DataKey, JobError> {
-    let id = file
-        .wrapped_keys
-        .first()
-        .map_or("unnamed", |wrapped| wrapped.key_id.as_str());
-    let missing = |why: &str| {
-        JobError::new(
+/// The data keys that the job brings for one file. Which of them it needs, the file itself says.
+fn keys(name: &str, asked: &QueryInput, file: &ManifestFile) -> Result<FileKeys, JobError> {
+    let mut keys = FileKeys::default();
+    for given in asked.keys.iter().filter(|given| given.file == file.file_id) {
+        let wrapped = file
+            .wrapped_keys
+            .iter()
+            .find(|wrapped| wrapped.column == given.column);
+        let id = wrapped.map_or("unnamed", |wrapped| wrapped.key_id.as_str());
+        let key = DataKey::from_slice(given.key.expose()).map_err(|_| {
+            JobError::new(
+                JobCode::KeyMissing,
+                format!(
+                    "input {name}: {}: a data key of impossible length under {id}",
+                    file.path
+                ),
+            )
+        })?;
+        let key = key.labelled(id);
+        match &given.column {
+            None => keys.footer = Some(key),
+            Some(column) => {
+                keys.columns.insert(column.clone(), key);
+            }
+        }
+    }
+    if keys.footer.is_none() {
+        let id = file
+            .wrapped_keys
+            .iter()
+            .find(|wrapped| wrapped.column.is_none())
+            .map_or("unnamed", |wrapped| wrapped.key_id.as_str());
+        return Err(JobError::new(
             JobCode::KeyMissing,
-            format!("input {name}: {}: {why} {id}", file.path),
-        )
-    };
-    let key = asked
-        .keys
-        .iter()
-        .find(|key| key.file == file.file_id)
-        .ok_or_else(|| missing("no data key under"))?;
-    let key = DataKey::from_slice(key.key.expose())
-        .map_err(|_| missing("a data key of impossible length under"))?;
-    Ok(key.labelled(id))
+            format!("input {name}: {}: no data key under {id}", file.path),
+        ));
+    }
+    Ok(keys)
 }
 
 fn refused(name: &str, error: &ManifestError) -> JobError {

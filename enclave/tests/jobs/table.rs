@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
-use duckblind_lake::keys::{OwnerKey, TableKey, unwrap};
+use duckblind_lake::keys::{OwnerKey, TableKey};
 use duckblind_lake::manifest::VerifiedManifest;
-use duckblind_lake::seal::{SealRequest, seal};
+use duckblind_lake::seal::{SealOptions, SealRequest, seal};
 use duckblind_protocol::body::{FileKey, QueryInput, SecretBytes};
 use duckblind_protocol::ids::Digest;
 use duckblind_protocol::order::{OrderFile, OrderInput, Provider};
@@ -40,31 +40,27 @@ pub(crate) fn named(place: &Place, name: &str) -> Table {
         inputs: vec![csv],
         table: name.into(),
         out_dir: out.clone(),
-        table_key: &table_key,
+        kms: &table_key,
         owner: &owner,
+        options: SealOptions::default(),
         progress: &mut |_| {},
     })
     .unwrap();
     let bytes = sealed.manifest_bytes;
     let manifest = VerifiedManifest::open(&bytes, &owner.public(), None).unwrap();
     let keys = manifest.files.iter().map(|file| {
-        let wrapped = &file.wrapped_keys[0];
-        let key = unwrap(
-            &table_key,
-            name,
-            &file.file_id,
-            &wrapped.key_id,
-            &wrapped.wrapped,
-        );
+        let keys = manifest.file_keys(file, &table_key, &mut |_| true).unwrap();
         FileKey {
             file: file.file_id,
-            key: SecretBytes::new(key.unwrap().expose().to_vec()),
+            column: None,
+            key: SecretBytes::new(keys.footer.unwrap().expose().to_vec()),
         }
     });
     let query = QueryInput {
         name: name.into(),
         owner: owner.public(),
         keys: keys.collect(),
+        accept_unauthenticated: Vec::new(),
         manifest: bytes.clone(),
     };
     let files = manifest.files.iter().map(|file| OrderFile {

@@ -2,7 +2,9 @@
 //! data key of each file, which travels wrapped under the table key.
 
 mod error;
+mod file_keys;
 mod key_file;
+mod kms;
 mod owner;
 mod private_file;
 mod provider;
@@ -11,8 +13,10 @@ mod wrap;
 
 pub use crate::names::key_id;
 pub use error::KeyError;
+pub use file_keys::FileKeys;
 pub use key_file::KeyFile;
+pub use kms::Kms;
 pub use owner::OwnerKey;
 pub use provider::{KeyProvider, environment_name};
 pub use secret::{DataKey, TableKey};
-pub use wrap::{WRAPPED_OVERHEAD, unwrap, wrap};
+pub use wrap::{WRAPPED_OVERHEAD, WrapContext, unwrap, wrap};

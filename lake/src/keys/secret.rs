@@ -1,50 +1,43 @@
 //! Secret bytes as types: wiped when dropped, never shown, never cloned.
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, Algorithm, LessSafeKey, UnboundKey};
-use secrecy::{ExposeSecret as _, SecretBox};
+use secrecy::{ExposeSecret as _, ExposeSecretMut as _, SecretBox};
 use zeroize::Zeroizing;
 
 use super::error::KeyError;
 
-/// The key that a person holds for one table: 32 bytes that wrap its data keys.
-pub struct TableKey(SecretBox<[u8; 32]>);
+/// The key that a person holds for one table: 16, 24 or 32 bytes that wrap its data keys.
+pub struct TableKey(SecretBox<Vec<u8>>);
 
 impl TableKey {
-    /// A fresh one.
+    /// A fresh one of 32 bytes.
     pub fn generate() -> Result<Self, KeyError> {
-        let mut failed = false;
-        let key = SecretBox::init_with_mut(|bytes: &mut [u8; 32]| {
-            failed = aws_lc_rs::rand::fill(bytes).is_err();
-        });
-        if failed {
-            Err(KeyError::Randomness)
-        } else {
-            Ok(Self(key))
-        }
+        let mut bytes = vec![0; 32];
+        aws_lc_rs::rand::fill(&mut bytes).map_err(|_| KeyError::Randomness)?;
+        Ok(Self(SecretBox::new(Box::new(bytes))))
     }
 
-    /// From 64 hex digits; `None` if they are not.
+    /// From 32, 48 or 64 hex digits; `None` if they are not.
     pub fn from_hex(text: &str) -> Option<Self> {
-        let mut ok = false;
-        let key = SecretBox::init_with_mut(|bytes: &mut [u8; 32]| {
-            ok = hex::decode_to_slice(text, bytes).is_ok();
-        });
-        ok.then_some(Self(key))
+        algorithm(text.len() / 2)?;
+        let mut bytes = SecretBox::new(Box::new(vec![0; text.len() / 2]));
+        hex::decode_to_slice(text, bytes.expose_secret_mut()).ok()?;
+        Some(Self(bytes))
     }
 
     /// The key as hex, for the key file.
     pub(crate) fn to_hex(&self) -> Zeroizing<String> {
-        Zeroizing::new(hex::encode(self.0.expose_secret()))
+        Zeroizing::new(hex::encode(self.expose()))
     }
 
     /// The bytes.
-    pub fn expose(&self) -> &[u8; 32] {
+    pub fn expose(&self) -> &[u8] {
         self.0.expose_secret()
     }
 
-    /// The key, ready for AES-256-GCM.
+    /// The key, ready for AES-GCM.
     pub(crate) fn aead(&self) -> Result<LessSafeKey, KeyError> {
-        aead(&AES_256_GCM, self.expose())
+        aead_of(self.expose())
     }
 }
 
@@ -97,11 +90,7 @@ impl DataKey {
 
     /// The key, ready for AES-GCM.
     pub(crate) fn aead(&self) -> Result<LessSafeKey, KeyError> {
-        let got = self.expose().len();
-        aead(
-            algorithm(got).ok_or(KeyError::Length { got })?,
-            self.expose(),
-        )
+        aead_of(self.expose())
     }
 }
 
@@ -114,10 +103,11 @@ fn algorithm(length: usize) -> Option<&'static Algorithm> {
     }
 }
 
-fn aead(algorithm: &'static Algorithm, bytes: &[u8]) -> Result<LessSafeKey, KeyError> {
-    UnboundKey::new(algorithm, bytes)
+fn aead_of(bytes: &[u8]) -> Result<LessSafeKey, KeyError> {
+    let length = || KeyError::Length { got: bytes.len() };
+    UnboundKey::new(algorithm(bytes.len()).ok_or_else(length)?, bytes)
         .map(LessSafeKey::new)
-        .map_err(|_| KeyError::Length { got: bytes.len() })
+        .map_err(|_| length())
 }
 
 #[cfg(test)]
@@ -140,7 +130,11 @@ mod tests {
         let key = TableKey::generate().unwrap();
         let again = TableKey::from_hex(&key.to_hex()).unwrap();
         assert_eq!(key.expose(), again.expose());
-        assert!(TableKey::from_hex("00").is_none());
+        for length in 0..40 {
+            let key = TableKey::from_hex(&"5a".repeat(length));
+            assert_eq!(key.is_some(), [16, 24, 32].contains(&length));
+        }
+        assert!(TableKey::from_hex(&"5".repeat(65)).is_none());
         assert!(TableKey::from_hex(&"z".repeat(64)).is_none());
     }
 }

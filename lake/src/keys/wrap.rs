@@ -1,5 +1,6 @@
-//! Data keys wrapped under the table key: AES-256-GCM, random nonce, aad = table ‖ file id ‖
-//! key id. Stored as nonce ‖ ciphertext ‖ tag.
+//! Data keys wrapped under a table key: AES-GCM, random nonce, stored as nonce ‖ ciphertext ‖ tag.
+//!
+//! aad = table ‖ file id ‖ key id, and for a column's data key also 0 ‖ the column's path.
 
 use aws_lc_rs::aead::{Aad, NONCE_LEN, Nonce};
 use duckblind_protocol::ids::FileId;
@@ -10,12 +11,24 @@ use super::secret::{DataKey, TableKey};
 /// Bytes that wrapping adds: nonce and tag.
 pub const WRAPPED_OVERHEAD: usize = NONCE_LEN + 16;
 
-/// Wraps a data key for one file of one table.
+/// What a wrapped data key is bound to.
+#[derive(Clone, Copy, Debug)]
+pub struct WrapContext<'a> {
+    /// The table's name.
+    pub table: &'a str,
+    /// The file whose key it is.
+    pub file: &'a FileId,
+    /// The table key's id, see [`crate::KeyId`].
+    pub key_id: &'a str,
+    /// The leaf column whose data is under the data key; `None` for the footer's key, which all
+    /// columns without a key of their own are under.
+    pub column: Option<&'a str>,
+}
+
+/// Wraps a data key.
 pub fn wrap(
     table_key: &TableKey,
-    table: &str,
-    file: &FileId,
-    key_id: &str,
+    context: &WrapContext<'_>,
     data_key: &DataKey,
 ) -> Result<Vec<u8>, KeyError> {
     let mut nonce = [0; NONCE_LEN];
@@ -29,28 +42,30 @@ pub fn wrap(
             .map_err(|_| ())?
             .seal_in_place_separate_tag(
                 Nonce::assume_unique_for_key(nonce),
-                Aad::from(aad(table, file, key_id)),
+                Aad::from(context.aad()),
                 key,
             )
             .map_err(|_| ())
     });
     let Ok(tag) = sealed else {
         zeroize::Zeroize::zeroize(&mut wrapped);
-        return Err(KeyError::Unwrap { id: key_id.into() });
+        return Err(KeyError::Unwrap {
+            id: context.key_id.into(),
+        });
     };
     wrapped.extend_from_slice(tag.as_ref());
     Ok(wrapped)
 }
 
-/// Opens a wrapped data key; the result is labelled with `key_id`.
+/// Opens a wrapped data key; the result is labelled with the key id.
 pub fn unwrap(
     table_key: &TableKey,
-    table: &str,
-    file: &FileId,
-    key_id: &str,
+    context: &WrapContext<'_>,
     wrapped: &[u8],
 ) -> Result<DataKey, KeyError> {
-    let refused = || KeyError::Unwrap { id: key_id.into() };
+    let refused = || KeyError::Unwrap {
+        id: context.key_id.into(),
+    };
     let (nonce, sealed) = wrapped
         .split_first_chunk::<NONCE_LEN>()
         .ok_or_else(refused)?;
@@ -67,17 +82,29 @@ pub fn unwrap(
         .aead()?
         .open_separate_gather(
             Nonce::assume_unique_for_key(*nonce),
-            Aad::from(aad(table, file, key_id)),
+            Aad::from(context.aad()),
             sealed,
             tag,
             &mut key,
         )
         .map_err(|_| refused())?;
-    Ok(DataKey::from_vec(key)?.labelled(key_id))
+    Ok(DataKey::from_vec(key)?.labelled(context.key_id))
 }
 
-fn aad(table: &str, file: &FileId, key_id: &str) -> Vec<u8> {
-    [table.as_bytes(), file.as_bytes(), key_id.as_bytes()].concat()
+impl WrapContext<'_> {
+    fn aad(&self) -> Vec<u8> {
+        let mut aad = [
+            self.table.as_bytes(),
+            self.file.as_bytes(),
+            self.key_id.as_bytes(),
+        ]
+        .concat();
+        if let Some(column) = self.column {
+            aad.push(0);
+            aad.extend_from_slice(column.as_bytes());
+        }
+        aad
+    }
 }
 
 #[cfg(test)]
@@ -87,6 +114,14 @@ mod tests {
 
     use super::*;
 
+    const FILE: FileId = FileId::from_bytes([1; 16]);
+    const CONTEXT: WrapContext<'static> = WrapContext {
+        table: "orders",
+        file: &FILE,
+        key_id: "orders-v1",
+        column: None,
+    };
+
     fn table_key() -> TableKey {
         TableKey::from_hex(&"42".repeat(32)).unwrap()
     }
@@ -95,41 +130,64 @@ mod tests {
         #[test]
         fn round_trip_and_any_flip_is_refused(
             length in prop::sample::select(vec![16_usize, 24, 32]),
+            table_key in prop::sample::select(vec![16_usize, 24, 32]),
             seed: u8,
             flip: prop::sample::Index,
             bit in 0..8,
         ) {
-            let file = FileId::from_bytes([seed; 16]);
+            let table_key = TableKey::from_hex(&"42".repeat(table_key)).unwrap();
             let key = DataKey::from_vec(vec![seed; length]).unwrap();
-            let mut wrapped = wrap(&table_key(), "orders", &file, "orders-v1", &key).unwrap();
-            let again = unwrap(&table_key(), "orders", &file, "orders-v1", &wrapped).unwrap();
+            let mut wrapped = wrap(&table_key, &CONTEXT, &key).unwrap();
+            let again = unwrap(&table_key, &CONTEXT, &wrapped).unwrap();
             prop_assert_eq!(again.expose(), key.expose());
             let at = flip.index(wrapped.len());
             wrapped[at] ^= 1_u8 << bit;
-            prop_assert!(unwrap(&table_key(), "orders", &file, "orders-v1", &wrapped).is_err());
+            prop_assert!(unwrap(&table_key, &CONTEXT, &wrapped).is_err());
         }
     }
 
     #[test]
-    fn bound_to_table_file_key_id_and_key() {
-        let file = FileId::from_bytes([1; 16]);
+    fn bound_to_table_file_key_id_column_and_key() {
         let key = DataKey::generate().unwrap();
-        let wrapped = wrap(&table_key(), "orders", &file, "orders-v1", &key).unwrap();
-        let open = |table: &TableKey, name: &str, file: [u8; 16], id: &str| {
-            unwrap(table, name, &FileId::from_bytes(file), id, &wrapped).is_ok()
+        let column = WrapContext {
+            column: Some("price"),
+            ..CONTEXT
         };
-        assert!(open(&table_key(), "orders", [1; 16], "orders-v1"));
-        assert!(!open(
-            &TableKey::generate().unwrap(),
-            "orders",
-            [1; 16],
-            "orders-v1"
-        ));
-        assert!(!open(&table_key(), "parts", [1; 16], "orders-v1"));
-        assert!(!open(&table_key(), "orders", [2; 16], "orders-v1"));
-        assert!(!open(&table_key(), "orders", [1; 16], "orders-v2"));
-        for cut in 0..wrapped.len() {
-            assert!(unwrap(&table_key(), "orders", &file, "orders-v1", &wrapped[..cut]).is_err());
+        let other_file = FileId::from_bytes([2; 16]);
+        let all = [
+            CONTEXT,
+            column,
+            WrapContext {
+                table: "parts",
+                ..CONTEXT
+            },
+            WrapContext {
+                file: &other_file,
+                ..CONTEXT
+            },
+            WrapContext {
+                key_id: "orders-v2",
+                ..CONTEXT
+            },
+            WrapContext {
+                column: Some(""),
+                ..CONTEXT
+            },
+            WrapContext {
+                column: Some("prices"),
+                ..CONTEXT
+            },
+        ];
+        for (made, context) in all.iter().enumerate() {
+            let wrapped = wrap(&table_key(), context, &key).unwrap();
+            for (read, other) in all.iter().enumerate() {
+                let opened = unwrap(&table_key(), other, &wrapped).is_ok();
+                assert_eq!(opened, made == read, "{made} as {read}");
+            }
+            assert!(unwrap(&TableKey::generate().unwrap(), context, &wrapped).is_err());
+            for cut in 0..wrapped.len() {
+                assert!(unwrap(&table_key(), context, &wrapped[..cut]).is_err());
+            }
         }
     }
 }

@@ -65,6 +65,41 @@ pub(super) mod hex_bytes {
     }
 }
 
+/// Digests one after the other, in base64.
+pub(super) mod base64_digests {
+    use std::borrow::Cow;
+
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use duckblind_protocol::ids::Digest;
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        digests: &[Digest],
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> = digests
+            .iter()
+            .flat_map(|digest| *digest.as_bytes())
+            .collect();
+        to.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<Digest>, D::Error> {
+        let text = Cow::<'de, str>::deserialize(from)?;
+        let bytes = STANDARD
+            .decode(text.as_ref())
+            .map_err(|_| D::Error::custom("not base64"))?;
+        let (digests, rest) = bytes.as_chunks::<32>();
+        if !rest.is_empty() {
+            return Err(D::Error::custom("not a whole number of digests"));
+        }
+        Ok(digests.iter().copied().map(Digest::from_bytes).collect())
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

@@ -9,10 +9,14 @@ mod error;
 mod rules;
 mod verified;
 
+use std::collections::BTreeMap;
+
 use duckblind_protocol::ids::{Digest, FileId, PublicKey, Signature};
 use serde::{Deserialize, Serialize};
 
-use crate::keys::OwnerKey;
+use crate::keys::{FileKeys, KeyError, Kms, OwnerKey, WrapContext};
+use crate::names::aad_prefix;
+use crate::sealed_file::{AadPrefix, ColumnRules, FileSpec};
 
 pub use error::ManifestError;
 pub use verified::VerifiedManifest;
@@ -42,10 +46,16 @@ pub struct Manifest {
     pub schema: Vec<SchemaField>,
     /// Every leaf column and the id of the key that its data is under.
     pub columns: Vec<ColumnKey>,
+    /// Columns whose values name the files' directories, in the clear, from the outermost in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partition_by: Vec<String>,
     /// The files, in order.
     pub files: Vec<ManifestFile>,
     /// Who signed.
     pub owner: PublicKey,
+    /// SHA-256 of the manifest of the snapshot before; none in the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Digest>,
 }
 
 /// One column of the table.
@@ -67,8 +77,9 @@ pub struct SchemaField {
 pub struct ColumnKey {
     /// The leaf's path, parts joined by `.`.
     pub path: String,
-    /// The id of the table key, such as `orders-v1`.
-    pub key_id: String,
+    /// The id of the table key, such as `orders-v1`; none where the column is in the clear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
 }
 
 /// One sealed Parquet file.
@@ -83,9 +94,57 @@ pub struct ManifestFile {
     pub footer_digest: Digest,
     /// Random, part of the AAD prefix.
     pub file_id: FileId,
-    /// The file's data keys, wrapped.
+    /// How its modules are encrypted.
+    pub algorithm: Algorithm,
+    /// Where its AAD prefix comes from.
+    #[serde(default, skip_serializing_if = "ManifestAad::is_derived")]
+    pub aad: ManifestAad,
+    /// The tag by which the store knows this very version, where the store gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The file's data keys, wrapped: the footer's and those of columns with a key of their own.
     pub wrapped_keys: Vec<WrappedKey>,
+    /// SHA-256 of stored column chunks whose bytes carry no tags, by leaf path: of columns in the
+    /// clear, and of every column of a file under AES_GCM_CTR_V1.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub chunk_digests: BTreeMap<String, ChunkDigests>,
 }
+
+/// The two algorithms of Parquet Modular Encryption.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Algorithm {
+    /// Every module under AES-GCM.
+    #[default]
+    #[serde(rename = "AES_GCM_V1")]
+    Gcm,
+    /// Pages under AES-CTR, without tags; all other modules under AES-GCM.
+    #[serde(rename = "AES_GCM_CTR_V1")]
+    GcmCtr,
+}
+
+/// Where the AAD prefix of a file comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ManifestAad {
+    /// [`crate::aad_prefix`] of table and file id. If the file stores one, it must be this.
+    #[default]
+    Derived,
+    /// The file has none: it was encrypted elsewhere.
+    None,
+    /// These bytes, of a file that was encrypted elsewhere. If the file stores one, it must be this.
+    Given(#[serde(with = "canonical::hex_bytes")] Vec<u8>),
+}
+
+impl ManifestAad {
+    fn is_derived(&self) -> bool {
+        *self == Self::Derived
+    }
+}
+
+/// SHA-256 of each stored chunk of one column, in the order of the row groups. One base64 text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ChunkDigests(#[serde(with = "canonical::base64_digests")] pub Vec<Digest>);
 
 /// A data key under a table key, as [`crate::keys::wrap`] makes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,9 +152,74 @@ pub struct ManifestFile {
 pub struct WrappedKey {
     /// The table key's id.
     pub key_id: String,
+    /// The leaf column under the data key; none for the footer's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
     /// Nonce, ciphertext and tag.
     #[serde(with = "canonical::hex_bytes")]
     pub wrapped: Vec<u8>,
+}
+
+impl Manifest {
+    /// The data keys of one file that `kms` can open: all that `wanted` asks for, by the column they
+    /// are for (`None` is the footer's).
+    pub fn file_keys(
+        &self,
+        file: &ManifestFile,
+        kms: &dyn Kms,
+        wanted: &mut dyn FnMut(Option<&str>) -> bool,
+    ) -> Result<FileKeys, KeyError> {
+        let mut keys = FileKeys::default();
+        for wrapped in &file.wrapped_keys {
+            let column = wrapped.column.as_deref();
+            if !wanted(column) {
+                continue;
+            }
+            let context = WrapContext {
+                table: &self.table,
+                file: &file.file_id,
+                key_id: &wrapped.key_id,
+                column,
+            };
+            let key = kms.unwrap(&context, &wrapped.wrapped)?;
+            match column {
+                None => keys.footer = Some(key),
+                Some(column) => {
+                    keys.columns.insert(column.to_owned(), key);
+                }
+            }
+        }
+        Ok(keys)
+    }
+
+    /// What the engine must know to open one file, with the keys at hand.
+    pub fn file_spec(&self, file: &ManifestFile, keys: FileKeys) -> FileSpec {
+        let mut columns = ColumnRules::default();
+        for column in &self.columns {
+            match &column.key_id {
+                None => {
+                    columns.clear.insert(column.path.clone());
+                }
+                Some(id) => {
+                    columns.key_ids.insert(column.path.clone(), id.clone());
+                }
+            }
+        }
+        for (path, digests) in &file.chunk_digests {
+            columns.digests.insert(path.clone(), digests.0.clone());
+        }
+        FileSpec {
+            keys,
+            aad_prefix: match &file.aad {
+                ManifestAad::Derived => AadPrefix::Supplied(aad_prefix(&self.table, &file.file_id)),
+                ManifestAad::Given(prefix) => AadPrefix::Supplied(prefix.clone()),
+                ManifestAad::None => AadPrefix::None,
+            },
+            footer_digest: Some(file.footer_digest),
+            size: Some(file.size),
+            columns,
+        }
+    }
 }
 
 /// A manifest with its signature: what is on disk.
@@ -107,8 +231,12 @@ struct Signed {
     snapshot: u64,
     schema: Vec<SchemaField>,
     columns: Vec<ColumnKey>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    partition_by: Vec<String>,
     files: Vec<ManifestFile>,
     owner: PublicKey,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    previous: Option<Digest>,
     signature: Signature,
 }
 
@@ -144,8 +272,10 @@ impl Manifest {
             snapshot,
             schema,
             columns,
+            partition_by,
             files,
             owner,
+            previous,
         } = self;
         Signed {
             v,
@@ -153,8 +283,10 @@ impl Manifest {
             snapshot,
             schema,
             columns,
+            partition_by,
             files,
             owner,
+            previous,
             signature,
         }
     }
@@ -168,8 +300,10 @@ impl Signed {
             snapshot,
             schema,
             columns,
+            partition_by,
             files,
             owner,
+            previous,
             signature,
         } = self;
         (
@@ -179,8 +313,10 @@ impl Signed {
                 snapshot,
                 schema,
                 columns,
+                partition_by,
                 files,
                 owner,
+                previous,
             },
             signature,
         )

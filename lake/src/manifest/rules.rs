@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::error::ManifestError;
-use super::{MAX_FILES, Manifest, ManifestFile, VERSION};
+use super::{MAX_FILES, Manifest, ManifestAad, ManifestFile, VERSION};
 use crate::keys::WRAPPED_OVERHEAD;
-use crate::names::{TableName, key_id};
+use crate::names::{KeyId, TableName};
 
 const MAX_PATH: usize = 255;
 const MAX_COLUMNS: usize = 32_767;
+/// Longest AAD prefix, in bytes.
+const MAX_AAD_PREFIX: usize = 256;
 
 impl Manifest {
     /// Checks all that can be checked without the files.
@@ -29,8 +31,12 @@ impl Manifest {
         if self.columns.is_empty() || self.columns.len() > MAX_COLUMNS {
             return refuse(format!("{} leaf columns", self.columns.len()));
         }
-        let key = key_id(&self.table);
-        if self.columns.iter().any(|column| column.key_id != key) {
+        let key_ids = || {
+            self.columns
+                .iter()
+                .filter_map(|column| column.key_id.as_deref())
+        };
+        if key_ids().any(|id| !self.is_own(id)) {
             return refuse("a column key that is not the table's".into());
         }
         if self.files.is_empty() || self.files.len() > MAX_FILES {
@@ -39,17 +45,22 @@ impl Manifest {
         let mut paths = BTreeSet::new();
         let mut ids = BTreeSet::new();
         for file in &self.files {
-            file.check(&key)?;
+            file.check(self)?;
             if !paths.insert(&file.path) || !ids.insert(file.file_id) {
                 return refuse("a file twice".into());
             }
         }
         Ok(())
     }
+
+    /// Whether a key id is one of this table.
+    fn is_own(&self, id: &str) -> bool {
+        KeyId::parse(id).is_some_and(|id| id.table() == self.table)
+    }
 }
 
 impl ManifestFile {
-    fn check(&self, key: &str) -> Result<(), ManifestError> {
+    fn check(&self, manifest: &Manifest) -> Result<(), ManifestError> {
         let refuse = |why: &str| Err(ManifestError::Content(why.into()));
         if !is_plain_relative(&self.path) {
             return refuse("a path that may leave the table's directory");
@@ -58,15 +69,25 @@ impl ManifestFile {
         if self.size < 16 || self.size > i64::MAX.cast_unsigned() {
             return refuse("a file size");
         }
-        let [wrapped] = self.wrapped_keys.as_slice() else {
-            return refuse("not exactly one wrapped key for a file");
-        };
-        if wrapped.key_id != key {
-            return refuse("a wrapped key that is not under the table's key");
+        let mut columns = BTreeSet::new();
+        for wrapped in &self.wrapped_keys {
+            if !manifest.is_own(&wrapped.key_id) {
+                return refuse("a wrapped key that is not under a key of the table");
+            }
+            if !columns.insert(&wrapped.column) {
+                return refuse("two wrapped keys of a file for one thing");
+            }
+            let length = wrapped.wrapped.len().checked_sub(WRAPPED_OVERHEAD);
+            if !matches!(length, Some(16 | 24 | 32)) {
+                return refuse("the length of a wrapped key");
+            }
         }
-        let length = wrapped.wrapped.len().checked_sub(WRAPPED_OVERHEAD);
-        if !matches!(length, Some(16 | 24 | 32)) {
-            return refuse("the length of a wrapped key");
+        if !columns.contains(&None) {
+            return refuse("no wrapped key of a file's footer");
+        }
+        if matches!(&self.aad, ManifestAad::Given(prefix) if prefix.is_empty() || prefix.len() > MAX_AAD_PREFIX)
+        {
+            return refuse("the length of an AAD prefix");
         }
         Ok(())
     }

@@ -105,12 +105,16 @@ fn parse(bytes: &[u8]) -> Result<Signed, ManifestError> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use duckblind_protocol::ids::FileId;
     use proptest::prelude::*;
 
     use super::*;
     use crate::keys::OwnerKey;
-    use crate::manifest::{ColumnKey, ManifestFile, SchemaField, WrappedKey};
+    use crate::manifest::{
+        Algorithm, ColumnKey, ManifestAad, ManifestFile, SchemaField, WrappedKey,
+    };
 
     fn manifest(owner: &OwnerKey, files: u8) -> Manifest {
         Manifest {
@@ -124,21 +128,28 @@ mod tests {
             }],
             columns: vec![ColumnKey {
                 path: "größe \"x\"\n".into(),
-                key_id: "orders-v1".into(),
+                key_id: Some("orders-v1".into()),
             }],
+            partition_by: Vec::new(),
             files: (0..files)
                 .map(|at| ManifestFile {
                     path: format!("part-{at}.parquet"),
                     size: 1000 + u64::from(at),
                     footer_digest: Digest::of(&[at]),
                     file_id: FileId::from_bytes([at; 16]),
+                    algorithm: Algorithm::Gcm,
+                    aad: ManifestAad::Derived,
+                    version: None,
                     wrapped_keys: vec![WrappedKey {
                         key_id: "orders-v1".into(),
+                        column: None,
                         wrapped: vec![at; 60],
                     }],
+                    chunk_digests: BTreeMap::new(),
                 })
                 .collect(),
             owner: owner.public(),
+            previous: None,
         }
     }
 
@@ -235,7 +246,7 @@ mod tests {
             |m| m.snapshot = 0,
             |m| m.files.clear(),
             |m| m.schema.clear(),
-            |m| m.columns[0].key_id = "parts-v1".into(),
+            |m| m.columns[0].key_id = Some("parts-v1".into()),
             |m| m.files[0].path = "../x".into(),
             |m| m.files[0].wrapped_keys.clear(),
             |m| m.files[0].wrapped_keys[0].wrapped.truncate(10),

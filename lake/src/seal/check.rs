@@ -33,12 +33,7 @@ pub(super) fn check(
         .map_err(|error| wrong(error.into()))?;
     let size = source.len();
     let key = DataKey::from_slice(key.expose())?;
-    let spec = FileSpec {
-        key,
-        aad_prefix: AadPrefix::Supplied(aad_prefix.to_vec()),
-        footer_digest: None,
-        size: None,
-    };
+    let spec = FileSpec::uniform(key, AadPrefix::Supplied(aad_prefix.to_vec()));
     let sealed = SealedFile::open(Arc::new(source), spec).map_err(wrong)?;
     if sealed.rows() != rows || !sealed.is_gapless() {
         return Err(SealError::Clear { path: path.into() });

@@ -24,5 +24,5 @@ mod writer;
 pub use csv_options::{BadColumnType, BadDelimiter, ColumnType, CsvOptions, Delimiter};
 pub use error::SealError;
 pub use progress::{Progress, Stage};
-pub use run::{SealRequest, Sealed, Unencrypted, seal, seal_with, write_unencrypted};
+pub use run::{SealOptions, SealRequest, Sealed, Unencrypted, seal, write_unencrypted};
 pub use writer::{CREATED_BY, Protection, ROW_GROUP_ROWS, Written, write_file};

@@ -1,5 +1,6 @@
 //! From a request to a sealed table.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use arrow::datatypes::{Schema, SchemaRef};
@@ -13,9 +14,10 @@ use super::input::{Input, common_schema};
 use super::progress::{Passed, Progress, Stage};
 use super::workspace::Workspace;
 use super::writer::{Protection, write_file};
-use crate::keys::{DataKey, KeyError, OwnerKey, TableKey, wrap};
+use crate::keys::{DataKey, KeyError, Kms, OwnerKey, WrapContext};
 use crate::manifest::{
-    ColumnKey, FILE_NAME, MAX_FILES, Manifest, ManifestFile, SchemaField, VERSION, WrappedKey,
+    Algorithm, ColumnKey, FILE_NAME, MAX_FILES, Manifest, ManifestAad, ManifestFile, SchemaField,
+    VERSION, WrappedKey,
 };
 use crate::names::{TableName, aad_prefix, key_id};
 
@@ -28,11 +30,21 @@ pub struct SealRequest<'a> {
     /// Where the table goes; made if it is not there.
     pub out_dir: PathBuf,
     /// Wraps the data keys.
-    pub table_key: &'a TableKey,
+    pub kms: &'a dyn Kms,
     /// Signs the manifest.
     pub owner: &'a OwnerKey,
+    /// How it is to be sealed.
+    pub options: SealOptions,
     /// Hears how far it is.
     pub progress: &'a mut dyn FnMut(Progress),
+}
+
+/// How a table is sealed. By default everything is encrypted, footer too, under one fresh data key
+/// a file.
+#[derive(Clone, Debug, Default)]
+pub struct SealOptions {
+    /// What CSV inputs do not say themselves.
+    pub csv: CsvOptions,
 }
 
 /// A table just sealed.
@@ -59,18 +71,13 @@ pub struct Unencrypted {
 
 /// Seals a table.
 pub fn seal(request: SealRequest<'_>) -> Result<Sealed, SealError> {
-    seal_with(request, &CsvOptions::default())
-}
-
-/// Seals a table whose CSV inputs need a word.
-pub fn seal_with(request: SealRequest<'_>, options: &CsvOptions) -> Result<Sealed, SealError> {
     let table: TableName = request.table.parse()?;
     if request.out_dir.join(FILE_NAME).exists() {
         return Err(SealError::Exists {
             path: request.out_dir,
         });
     }
-    let mut source = Source::open(request.inputs, options, request.progress)?;
+    let mut source = Source::open(request.inputs, &request.options.csv, request.progress)?;
     let mut workspace = Workspace::open(&request.out_dir)?;
     let key_id = key_id(table.as_str());
     let mut files = Vec::new();
@@ -100,16 +107,23 @@ pub fn seal_with(request: SealRequest<'_>, options: &CsvOptions) -> Result<Seale
             size: checked.size,
             footer_digest: checked.footer_digest,
             file_id,
+            algorithm: Algorithm::Gcm,
+            aad: ManifestAad::Derived,
+            version: None,
             wrapped_keys: vec![WrappedKey {
                 key_id: key_id.clone(),
-                wrapped: wrap(
-                    request.table_key,
-                    table.as_str(),
-                    &file_id,
-                    &key_id,
+                column: None,
+                wrapped: request.kms.wrap(
+                    &WrapContext {
+                        table: table.as_str(),
+                        file: &file_id,
+                        key_id: &key_id,
+                        column: None,
+                    },
                     &data_key,
                 )?,
             }],
+            chunk_digests: BTreeMap::new(),
         });
     }
     let bytes = files.iter().map(|file| file.size).sum();
@@ -119,8 +133,10 @@ pub fn seal_with(request: SealRequest<'_>, options: &CsvOptions) -> Result<Seale
         snapshot: 1,
         schema: fields(&source.schema),
         columns: columns(&source.schema, &key_id)?,
+        partition_by: Vec::new(),
         files,
         owner: request.owner.public(),
+        previous: None,
     };
     let manifest_bytes = manifest.sign(request.owner)?;
     // The files' names must be durable before the manifest's is.
@@ -284,7 +300,7 @@ fn columns(schema: &Schema, key_id: &str) -> Result<Vec<ColumnKey>, SealError> {
         .iter()
         .map(|leaf| ColumnKey {
             path: leaf.path().string(),
-            key_id: key_id.to_owned(),
+            key_id: Some(key_id.to_owned()),
         })
         .collect())
 }

@@ -16,10 +16,10 @@ use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderB
 use parquet::encryption::decrypt::FileDecryptionProperties;
 
 use super::*;
-use crate::keys::{OwnerKey, TableKey, unwrap};
+use crate::keys::{OwnerKey, TableKey};
 use crate::manifest::{FILE_NAME, VerifiedManifest};
 use crate::names::aad_prefix;
-use crate::sealed_file::{AadPrefix, FileSpec, LocalFile, SealedFile};
+use crate::sealed_file::{LocalFile, SealedFile};
 
 struct Bench {
     dir: tempfile::TempDir,
@@ -55,11 +55,14 @@ impl Bench {
             inputs: inputs.to_vec(),
             table: "orders".into(),
             out_dir: self.out(),
-            table_key: &self.key,
+            kms: &self.key,
             owner: &self.owner,
+            options: SealOptions {
+                csv: options.clone(),
+            },
             progress: &mut |_| {},
         };
-        seal_with(request, options)
+        seal(request)
     }
 
     /// Seals and reads back through manifest, wrapped key and virtual file.
@@ -74,32 +77,16 @@ impl Bench {
         let manifest = VerifiedManifest::open(&on_disk, &self.owner.public(), None).unwrap();
         let mut batches = Vec::new();
         for file in &manifest.files {
-            let wrapped = &file.wrapped_keys[0];
-            let key = unwrap(
-                &self.key,
-                "orders",
-                &file.file_id,
-                &wrapped.key_id,
-                &wrapped.wrapped,
-            )
-            .unwrap();
+            let keys = manifest.file_keys(file, &self.key, &mut |_| true).unwrap();
             let path = self.out().join(&file.path);
             batches.push(Self::read_with_parquet_crate(
                 &path,
-                key.expose(),
+                keys.footer.as_ref().unwrap().expose(),
                 &aad_prefix("orders", &file.file_id),
             ));
             let source = LocalFile::new(fs::File::open(&path).unwrap()).unwrap();
-            let sealed = SealedFile::open(
-                Arc::new(source),
-                FileSpec {
-                    key,
-                    aad_prefix: AadPrefix::Supplied(aad_prefix("orders", &file.file_id)),
-                    footer_digest: Some(file.footer_digest),
-                    size: Some(file.size),
-                },
-            )
-            .unwrap();
+            let sealed =
+                SealedFile::open(Arc::new(source), manifest.file_spec(file, keys)).unwrap();
             let mut bytes = vec![0; usize::try_from(sealed.virtual_len()).unwrap()];
             sealed.read_at(&mut bytes, 0).unwrap();
             let plain = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).unwrap();
@@ -353,8 +340,9 @@ fn progress_reaches_the_end() {
         inputs: vec![bench.input("o.csv", &text)],
         table: "orders".into(),
         out_dir: bench.out(),
-        table_key: &bench.key,
+        kms: &bench.key,
         owner: &bench.owner,
+        options: SealOptions::default(),
         progress: &mut progress,
     })
     .unwrap();

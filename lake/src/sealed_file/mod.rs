@@ -29,5 +29,5 @@ mod whole;
 mod window;
 
 pub use error::{ErrorKind, LakeError};
-pub use read::{AadPrefix, FileSpec, SealedFile};
+pub use read::{AadPrefix, ColumnRules, FileSpec, SealedFile};
 pub use source::{LocalFile, ReadAt};

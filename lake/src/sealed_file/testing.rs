@@ -167,12 +167,8 @@ impl Make {
 }
 
 pub(super) fn spec(key: &[u8], aad_prefix: AadPrefix) -> FileSpec {
-    FileSpec {
-        key: DataKey::from_slice(key).unwrap().labelled("orders-v1"),
-        aad_prefix,
-        footer_digest: None,
-        size: None,
-    }
+    let key = DataKey::from_slice(key).unwrap().labelled("orders-v1");
+    FileSpec::uniform(key, aad_prefix)
 }
 
 pub(super) fn write(rows: &RecordBatch, properties: WriterProperties) -> Vec<u8> {

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use duckblind_lake::keys::key_id;
 use duckblind_lake::manifest::{SchemaField, VerifiedManifest};
-use duckblind_lake::seal::{CsvOptions, Delimiter, Progress, SealRequest, Stage, seal_with};
+use duckblind_lake::seal::{
+    CsvOptions, Delimiter, Progress, SealOptions, SealRequest, Stage, seal as seal_table,
+};
 use duckblind_protocol::ids::Digest;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -52,10 +54,10 @@ pub(super) struct SealArgs {
 
 pub(super) fn seal(ui: &Ui, args: SealArgs) -> Result<(), Failure> {
     let id = key_id(&args.table);
-    let table_key = args.keys.provider()?.table_key(&id)?;
+    let keys = args.keys.provider()?;
     let owner = args.keys.owner()?;
     let separated = args.inputs.iter().any(|path| is_separated(path));
-    let options = CsvOptions {
+    let csv = CsvOptions {
         delimiter: args.delimiter,
         types: args.types.into_iter().flat_map(|list| list.0).collect(),
     };
@@ -65,11 +67,12 @@ pub(super) fn seal(ui: &Ui, args: SealArgs) -> Result<(), Failure> {
         inputs: args.inputs,
         table: args.table.clone(),
         out_dir: args.out.clone(),
-        table_key: &table_key,
+        kms: &keys,
         owner: &owner,
+        options: SealOptions { csv },
         progress: &mut |progress| meter.report(ui, progress),
     };
-    let sealed = seal_with(request, &options);
+    let sealed = seal_table(request);
     meter.bar.finish_and_clear();
     let sealed = sealed?;
     let manifest = Digest::of(&sealed.manifest_bytes);

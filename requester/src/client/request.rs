@@ -4,7 +4,7 @@ use std::path::Path;
 
 use duckblind_attestation::config::ConfigLimits;
 use duckblind_lake::TableName;
-use duckblind_lake::keys::{KeyError, KeyProvider, unwrap};
+use duckblind_lake::keys::{KeyError, KeyProvider};
 use duckblind_lake::manifest::{FILE_NAME, MAX_MANIFEST, ManifestError, VerifiedManifest};
 use duckblind_lake::names::BadTableName;
 use duckblind_protocol::body::{self, FileKey, QueryInput, QuerySection, SecretBytes, SecretText};
@@ -138,21 +138,17 @@ impl TableInput {
                 path: file.path.clone(),
                 size: file.size,
             });
-            for wrapped in &file.wrapped_keys {
-                let id = wrapped.key_id.as_str();
-                let table_key = keys.table_key(id)?;
-                let key = unwrap(
-                    &table_key,
-                    &verified.table,
-                    &file.file_id,
-                    id,
-                    &wrapped.wrapped,
-                )?;
-                file_keys.push(FileKey {
-                    file: file.file_id,
-                    key: SecretBytes::new(key.expose().to_vec()),
-                });
-            }
+            let opened = verified.file_keys(file, keys, &mut |_| true)?;
+            let columns = opened
+                .columns
+                .into_iter()
+                .map(|(path, key)| (Some(path), key));
+            let footer = opened.footer.into_iter().map(|key| (None, key));
+            file_keys.extend(footer.chain(columns).map(|(column, key)| FileKey {
+                file: file.file_id,
+                key: SecretBytes::new(key.expose().to_vec()),
+                column,
+            }));
         }
         Ok(Self {
             order: OrderInput {
@@ -168,6 +164,7 @@ impl TableInput {
                 manifest,
                 owner: *owner,
                 keys: file_keys,
+                accept_unauthenticated: Vec::new(),
             },
         })
     }

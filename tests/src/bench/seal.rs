@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use duckblind_lake::keys::{OwnerKey, TableKey};
-use duckblind_lake::seal::{SealRequest, seal, write_unencrypted};
+use duckblind_lake::seal::{SealOptions, SealRequest, seal, write_unencrypted};
 
 use super::report::{Measured, Report, median};
 use super::{Effort, workspace};
@@ -33,8 +33,9 @@ pub(super) fn measure(effort: Effort, report: &mut Report) -> Result<()> {
             inputs: vec![input.file.clone()],
             table: "lineitem".to_owned(),
             out_dir: sealed.clone(),
-            table_key: &table_key,
+            kms: &table_key,
             owner: &owner,
+            options: SealOptions::default(),
             progress: &mut |_| {},
         })?;
         ours.push(bytes / begin.elapsed().as_secs_f64());

@@ -1,0 +1,38 @@
+//! Who wraps and unwraps data keys: keys at hand, or a service that never gives its keys away.
+
+use super::error::KeyError;
+use super::provider::KeyProvider;
+use super::secret::{DataKey, TableKey};
+use super::wrap::{WrapContext, unwrap, wrap};
+
+/// A holder of table keys. A key management service implements it with calls of its own; keys of
+/// this machine are a [`KeyProvider`].
+pub trait Kms {
+    /// Wraps a data key under the table key that `context` names. Whoever implements it binds all
+    /// of `context`.
+    fn wrap(&self, context: &WrapContext<'_>, key: &DataKey) -> Result<Vec<u8>, KeyError>;
+
+    /// Opens a wrapped data key; [`KeyError::Missing`] if there is no such table key here.
+    fn unwrap(&self, context: &WrapContext<'_>, wrapped: &[u8]) -> Result<DataKey, KeyError>;
+}
+
+impl Kms for KeyProvider {
+    fn wrap(&self, context: &WrapContext<'_>, key: &DataKey) -> Result<Vec<u8>, KeyError> {
+        wrap(&self.table_key(context.key_id)?, context, key)
+    }
+
+    fn unwrap(&self, context: &WrapContext<'_>, wrapped: &[u8]) -> Result<DataKey, KeyError> {
+        unwrap(&self.table_key(context.key_id)?, context, wrapped)
+    }
+}
+
+/// One key that answers to whatever id it is asked for.
+impl Kms for TableKey {
+    fn wrap(&self, context: &WrapContext<'_>, key: &DataKey) -> Result<Vec<u8>, KeyError> {
+        wrap(self, context, key)
+    }
+
+    fn unwrap(&self, context: &WrapContext<'_>, wrapped: &[u8]) -> Result<DataKey, KeyError> {
+        unwrap(self, context, wrapped)
+    }
+}
