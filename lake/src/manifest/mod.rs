@@ -46,9 +46,9 @@ pub struct Manifest {
     pub schema: Vec<SchemaField>,
     /// Every leaf column and the id of the key that its data is under.
     pub columns: Vec<ColumnKey>,
-    /// Columns whose values name the files' directories, in the clear, from the outermost in.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub partition_by: Vec<String>,
+    /// How files of the table are written, those to come included.
+    #[serde(default, skip_serializing_if = "Layout::is_default")]
+    pub layout: Layout,
     /// The files, in order.
     pub files: Vec<ManifestFile>,
     /// Who signed.
@@ -108,6 +108,39 @@ pub struct ManifestFile {
     /// clear, and of every column of a file under AES_GCM_CTR_V1.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub chunk_digests: BTreeMap<String, ChunkDigests>,
+}
+
+/// How the files of a table are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Layout {
+    /// Whether footers are in the clear and signed, so that other tools see the schema without a key.
+    pub plaintext_footer: bool,
+    /// What files say of their AAD prefix.
+    pub aad: AadStorage,
+    /// Columns whose values name the files' directories, in the clear, from the outermost in.
+    pub partition_by: Vec<String>,
+    /// Columns that each file's rows are sorted by.
+    pub sort_by: Vec<String>,
+}
+
+impl Layout {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What a file says of its AAD prefix.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AadStorage {
+    /// That its readers must bring it: only who has the manifest can read.
+    #[default]
+    Supplied,
+    /// The prefix itself: readers without the manifest can read, and do not notice a swapped file.
+    Stored,
+    /// That there is none.
+    None,
 }
 
 /// The two algorithms of Parquet Modular Encryption.
@@ -231,8 +264,8 @@ struct Signed {
     snapshot: u64,
     schema: Vec<SchemaField>,
     columns: Vec<ColumnKey>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    partition_by: Vec<String>,
+    #[serde(default, skip_serializing_if = "Layout::is_default")]
+    layout: Layout,
     files: Vec<ManifestFile>,
     owner: PublicKey,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -272,7 +305,7 @@ impl Manifest {
             snapshot,
             schema,
             columns,
-            partition_by,
+            layout,
             files,
             owner,
             previous,
@@ -283,7 +316,7 @@ impl Manifest {
             snapshot,
             schema,
             columns,
-            partition_by,
+            layout,
             files,
             owner,
             previous,
@@ -300,7 +333,7 @@ impl Signed {
             snapshot,
             schema,
             columns,
-            partition_by,
+            layout,
             files,
             owner,
             previous,
@@ -313,7 +346,7 @@ impl Signed {
                 snapshot,
                 schema,
                 columns,
-                partition_by,
+                layout,
                 files,
                 owner,
                 previous,

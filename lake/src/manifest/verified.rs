@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use crate::keys::OwnerKey;
     use crate::manifest::{
-        Algorithm, ColumnKey, ManifestAad, ManifestFile, SchemaField, WrappedKey,
+        Algorithm, ColumnKey, Layout, ManifestAad, ManifestFile, SchemaField, WrappedKey,
     };
 
     fn manifest(owner: &OwnerKey, files: u8) -> Manifest {
@@ -130,7 +130,7 @@ mod tests {
                 path: "größe \"x\"\n".into(),
                 key_id: Some("orders-v1".into()),
             }],
-            partition_by: Vec::new(),
+            layout: Layout::default(),
             files: (0..files)
                 .map(|at| ManifestFile {
                     path: format!("part-{at}.parquet"),

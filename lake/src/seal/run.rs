@@ -16,8 +16,8 @@ use super::workspace::Workspace;
 use super::writer::{Protection, write_file};
 use crate::keys::{DataKey, KeyError, Kms, OwnerKey, WrapContext};
 use crate::manifest::{
-    Algorithm, ColumnKey, FILE_NAME, MAX_FILES, Manifest, ManifestAad, ManifestFile, SchemaField,
-    VERSION, WrappedKey,
+    Algorithm, ColumnKey, FILE_NAME, Layout, MAX_FILES, Manifest, ManifestAad, ManifestFile,
+    SchemaField, VERSION, WrappedKey,
 };
 use crate::names::{TableName, aad_prefix, key_id};
 
@@ -133,7 +133,7 @@ pub fn seal(request: SealRequest<'_>) -> Result<Sealed, SealError> {
         snapshot: 1,
         schema: fields(&source.schema),
         columns: columns(&source.schema, &key_id)?,
-        partition_by: Vec::new(),
+        layout: Layout::default(),
         files,
         owner: request.owner.public(),
         previous: None,
