@@ -1,6 +1,7 @@
 //! A small sealed file, whole and in its parts. Whoever fuzzes holds its key: so does a table's
 //! owner, who may be hostile, and then what is behind the encryption is outside bytes.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{Read as _, Seek as _};
 use std::sync::Arc;
@@ -10,10 +11,12 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use duckblind_lake::keys::DataKey;
 use duckblind_lake::seal::{Protection, write_file};
 use duckblind_lake::sealed_file::{AadPrefix, FileSpec, SealedFile};
+use duckblind_protocol::ids::Digest;
 
 const KEY: [u8; 32] = [7; 32];
 const PREFIX: &[u8] = b"duckblind/v1/t/00";
 const MAGIC: &[u8; 4] = b"PARE";
+const CLEAR_MAGIC: &[u8] = b"PAR1";
 /// Footer length and the last magic.
 const TAIL: usize = 8;
 /// What precedes a module's ciphertext, length and nonce, and what follows it.
@@ -48,11 +51,21 @@ pub fn stored() -> Result<Vec<u8>, Box<dyn Error>> {
 /// The virtual file of `stored`, all but the zeros between things. Reading it in pieces must not
 /// give anything else.
 pub fn read(stored: Vec<u8>) -> Option<Vec<u8>> {
-    let spec = FileSpec::uniform(
+    read_as(stored, spec())
+}
+
+/// What opens the file.
+pub fn spec() -> FileSpec {
+    FileSpec::uniform(
         DataKey::from_slice(&KEY).expect("a key"),
         AadPrefix::Supplied(PREFIX.to_vec()),
-    );
-    read_as(stored, spec)
+    )
+}
+
+/// The digests of all chunks without tags.
+pub fn digests(stored: Vec<u8>) -> Option<BTreeMap<String, Vec<Digest>>> {
+    let file = SealedFile::open(Arc::new(stored), spec()).ok()?;
+    file.chunk_digests().ok()
 }
 
 /// The same for a file of any kind.
@@ -81,6 +94,15 @@ fn read_by(file: &SealedFile, piece: usize) -> Option<Vec<u8>> {
         }
     }
     Some(out)
+}
+
+/// Takes bytes out and puts others in.
+pub fn splice<At: Into<usize>>(bytes: &mut Vec<u8>, splices: Vec<(At, u8, Vec<u8>)>) {
+    for (at, drop, insert) in splices {
+        let from = at.into() % (bytes.len() + 1);
+        let to = (from + usize::from(drop)).min(bytes.len());
+        bytes.splice(from..to, insert);
+    }
 }
 
 /// A sealed file taken apart.
@@ -130,6 +152,43 @@ impl Parts {
         let length = u32::try_from(self.crypto.len() + module.len()).expect("a small footer");
         let length = length.to_le_bytes();
         [&self.data, &self.crypto, &module, &length[..], MAGIC].concat()
+    }
+
+    /// The file, with `crypto` in the place of the clear words in front of the footer.
+    pub fn file_behind(&self, crypto: &[u8]) -> Vec<u8> {
+        let mut parts = self.clone();
+        parts.crypto = crypto.to_vec();
+        parts.file(&self.footer)
+    }
+
+    /// The clear words in front of the footer.
+    pub fn crypto(&self) -> &[u8] {
+        &self.crypto
+    }
+
+    /// The same file under AES_GCM_CTR_V1: the other algorithm's number. What was a page's tag is
+    /// the end of the page then, which no reader of modules minds.
+    pub fn ctr_file(&self) -> Option<Vec<u8>> {
+        let mut crypto = self.crypto.clone();
+        *crypto.get_mut(1)? = 0x2c;
+        Some(self.file_behind(&crypto))
+    }
+
+    /// The footer as it stands in the clear: with the algorithm, field 8, behind field 7.
+    pub fn clear_footer(&self) -> Option<Vec<u8>> {
+        let fields = self.footer.strip_suffix(&[0])?;
+        let algorithm = self.crypto.strip_prefix(&[0x1c])?.strip_suffix(&[0])?;
+        Some([fields, &[0x1c], algorithm, &[0]].concat())
+    }
+
+    /// The file with `shown` as its footer in the clear, and the signature of `signed`.
+    pub fn file_in_the_clear(&self, signed: &[u8], shown: &[u8]) -> Vec<u8> {
+        let module = seal(signed, &[&self.file_aad, &[0][..]].concat());
+        let (nonce, tag) = (&module[4..HEAD], &module[module.len() - TAG..]);
+        let length = u32::try_from(shown.len() + nonce.len() + tag.len()).expect("a small footer");
+        let data = self.data.get(MAGIC.len()..).expect("data");
+        let length = length.to_le_bytes();
+        [CLEAR_MAGIC, data, shown, nonce, tag, &length[..], CLEAR_MAGIC].concat()
     }
 
     /// Changes the plaintext header of a page of the first column, not its length.

@@ -1,7 +1,7 @@
 //! How much of raw AES-GCM's throughput is left when a sealed file is read: the same pages, opened
 //! one by one by `aws-lc-rs`, and read as whole column chunks through the virtual file. One thread.
 
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, clippy::cast_precision_loss)]
 
 use std::error::Error;
 use std::io::{Read as _, Seek as _};

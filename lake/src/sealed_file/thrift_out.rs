@@ -9,12 +9,11 @@ pub(super) struct Out(Vec<u8>);
 impl Out {
     /// A field's start; `last` is the number of the field before it in the structure.
     pub(super) fn field(&mut self, last: &mut i16, id: i16, kind: u8) {
-        match id.checked_sub(*last).map(u8::try_from) {
-            Some(Ok(delta @ 1..=15)) => self.0.push(delta << 4 | kind),
-            _ => {
-                self.0.push(kind);
-                self.zigzag(id.into());
-            }
+        if let Some(Ok(delta @ 1..=15)) = id.checked_sub(*last).map(u8::try_from) {
+            self.0.push(delta << 4 | kind);
+        } else {
+            self.0.push(kind);
+            self.zigzag(id.into());
         }
         *last = id;
     }
