@@ -10,6 +10,7 @@ mod epochs;
 mod flips;
 mod host_blind;
 mod interop;
+mod interop_matrix;
 mod limits;
 mod measure;
 mod memory;
