@@ -35,6 +35,8 @@ codes! {
     KeyLength = "DB-LAK-007", "A key has a length that AES does not know.";
     Randomness = "DB-LAK-008", "The system gave no randomness.";
     TableName = "DB-LAK-009", "A table name is not allowed.";
+    KeyCollision = "DB-LAK-010", "Two key ids share one environment variable, and it is set.";
+    KeySame = "DB-LAK-011", "A key that should be new is the old one.";
     ManifestSize = "DB-LAK-020", "A manifest is larger than any manifest may be.";
     ManifestForm = "DB-LAK-021", "A manifest does not parse.";
     ManifestVersion = "DB-LAK-022", "A manifest has a version that is not known here.";
