@@ -35,6 +35,8 @@ codes! {
     KeyLength = "DB-LAK-007", "A key has a length that AES does not know.";
     Randomness = "DB-LAK-008", "The system gave no randomness.";
     TableName = "DB-LAK-009", "A table name is not allowed.";
+    KeyCollision = "DB-LAK-010", "Two key ids share one environment variable, and it is set.";
+    KeySame = "DB-LAK-011", "A key that should be new is the old one.";
     ManifestSize = "DB-LAK-020", "A manifest is larger than any manifest may be.";
     ManifestForm = "DB-LAK-021", "A manifest does not parse.";
     ManifestVersion = "DB-LAK-022", "A manifest has a version that is not known here.";
@@ -55,6 +57,8 @@ codes! {
     OutputTooLarge = "DB-LAK-049", "The table needs more files than one manifest may name.";
     InputColumn = "DB-LAK-050", "A type or a delimiter is given for a column or a file that is not there.";
     InputType = "DB-LAK-051", "A value does not have the type given for its column.";
+    NoSuchColumn = "DB-LAK-052", "A column to encrypt, sort or partition by is not there, or not the only one of its name.";
+    NothingEncrypted = "DB-LAK-053", "A table would be sealed with nothing in it encrypted.";
     FileIo = "DB-LAK-060", "A sealed file cannot be read.";
     FileSize = "DB-LAK-061", "A sealed file has another size than its manifest says.";
     FilePlaintext = "DB-LAK-062", "A file that should be sealed is in the clear.";
