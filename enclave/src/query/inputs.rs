@@ -8,19 +8,26 @@ use std::sync::Arc;
 
 use duckblind_engine::EngineError;
 use duckblind_lake::keys::{DataKey, FileKeys};
-use duckblind_lake::manifest::{ManifestError, ManifestFile, VerifiedManifest};
+use duckblind_lake::manifest::{ManifestError, ManifestFile, SchemaField, VerifiedManifest};
 use duckblind_lake::sealed_file::{FileSpec, LakeError, LocalFile, SealedFile};
 use duckblind_protocol::body::QueryInput;
 use duckblind_protocol::coded::Coded as _;
 use duckblind_protocol::job_code::{JobCode, JobError};
 use duckblind_protocol::order::OrderInput;
 
-/// The tables of a job: name and files. `files` are in the order of `ordered`.
+/// One table of a job, ready for the engine.
+pub(super) struct Table {
+    pub(super) name: String,
+    pub(super) schema: Vec<SchemaField>,
+    pub(super) files: Vec<SealedFile>,
+}
+
+/// The tables of a job. `files` are in the order of `ordered`.
 pub(super) fn open(
     ordered: &[OrderInput],
     asked: &[QueryInput],
     files: Vec<OwnedFd>,
-) -> Result<Vec<(String, Vec<SealedFile>)>, JobError> {
+) -> Result<Vec<Table>, JobError> {
     if ordered.len() != asked.len() {
         return Err(JobError::new(
             JobCode::Malformed,
@@ -28,18 +35,17 @@ pub(super) fn open(
         ));
     }
     let mut files = files.into_iter();
-    let tables = ordered.iter().zip(asked).map(|(ordered, asked)| {
-        let name = ordered.name.clone();
-        table(ordered, asked, &mut files).map(|files| (name, files))
-    });
-    tables.collect()
+    let tables = ordered.iter().zip(asked);
+    tables
+        .map(|(ordered, asked)| table(ordered, asked, &mut files))
+        .collect()
 }
 
 fn table(
     ordered: &OrderInput,
     asked: &QueryInput,
     files: &mut impl Iterator<Item = OwnedFd>,
-) -> Result<Vec<SealedFile>, JobError> {
+) -> Result<Table, JobError> {
     let name = &ordered.name;
     if *name != asked.name {
         return Err(JobError::new(
@@ -78,7 +84,11 @@ fn table(
                 error
             })
     });
-    opened.collect()
+    Ok(Table {
+        name: name.clone(),
+        schema: manifest.schema.clone(),
+        files: opened.collect::<Result<_, _>>()?,
+    })
 }
 
 fn open_file(stored: OwnedFd, spec: FileSpec) -> Result<SealedFile, LakeError> {

@@ -78,6 +78,7 @@ pub struct SealedFile {
     footer_start: u64,
     footer: Vec<u8>,
     rows: u64,
+    columns: Vec<String>,
     digest: Digest,
     version_tag: String,
     cache: Cache,
@@ -110,6 +111,7 @@ impl SealedFile {
             footer_start: opened.start,
             footer: made.bytes,
             rows: made.rows,
+            columns: made.columns,
             digest: opened.digest,
             version_tag: opened.digest.to_string(),
             cache: Cache::default(),
@@ -134,6 +136,11 @@ impl SealedFile {
     /// Rows of the file.
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// Names of its top-level columns, in order.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
     }
 
     /// Whether every stored byte between magic and footer belongs to an encrypted column chunk.

@@ -19,6 +19,8 @@ pub(super) struct VirtualFooter {
     pub(super) chunks: Vec<Chunk>,
     /// Rows of the file.
     pub(super) rows: u64,
+    /// Names of the top-level columns.
+    pub(super) columns: Vec<String>,
 }
 
 /// Makes the virtual footer from the decrypted stored one, which began at `footer_start`.
@@ -29,6 +31,7 @@ pub(super) fn build(plaintext: &[u8], footer_start: u64) -> Result<VirtualFooter
         .map_err(malformed)?;
     check_encrypted(&metadata)?;
     let rows = rows(&metadata)?;
+    let columns = columns(&metadata);
     let chunks = chunks::table(&metadata, footer_start)?;
     let metadata = strip(metadata, &chunks).map_err(malformed)?;
     let mut bytes = Vec::new();
@@ -40,7 +43,17 @@ pub(super) fn build(plaintext: &[u8], footer_start: u64) -> Result<VirtualFooter
         bytes,
         chunks,
         rows,
+        columns,
     })
+}
+
+fn columns(metadata: &ParquetMetaData) -> Vec<String> {
+    let schema = metadata.file_metadata().schema_descr().root_schema();
+    schema
+        .get_fields()
+        .iter()
+        .map(|field| field.name().to_owned())
+        .collect()
 }
 
 /// Every column under the footer's key: a column without crypto metadata is in the clear.

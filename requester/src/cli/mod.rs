@@ -6,11 +6,14 @@ mod failure;
 mod hosts;
 mod keys;
 mod paths;
+mod query_args;
 mod receipt;
 mod run;
 mod run_args;
 mod seal;
+mod sql;
 mod stop;
+mod table_args;
 mod topics;
 mod trust;
 mod ui;
@@ -97,6 +100,8 @@ enum Command {
     Seal(seal::SealArgs),
     /// Run one SELECT over sealed tables inside an attested enclave
     Run(Box<run_args::RunArgs>),
+    /// Run one SELECT over your sealed tables on this machine
+    Sql(Box<sql::SqlArgs>),
     /// List the hosts that the verifier knows
     Hosts(hosts::HostsArgs),
     /// Appraise an enclave, or look at its evidence
@@ -145,6 +150,7 @@ async fn dispatch(ui: &Ui, cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Seal(args) => seal::seal(ui, args),
         Command::Run(args) => run::run(ui, trust, *args).await,
+        Command::Sql(args) => sql::sql(ui, *args).await,
         Command::Hosts(args) => hosts::hosts(ui, trust, args).await,
         Command::Attest(command) => attest::attest(ui, trust, command).await,
         Command::Receipt(command) => receipt::receipt(ui, trust, command),

@@ -43,6 +43,19 @@ fn user_dir(variable: &str, below_home: &str) -> Option<PathBuf> {
         .map(|base| base.join("duckblind"))
 }
 
+/// Which snapshots of tables were seen.
+pub(super) fn seen_snapshots() -> Result<PathBuf, Failure> {
+    let base = user_dir("XDG_CONFIG_HOME", ".config").ok_or_else(|| {
+        Failure::usage(
+            "neither HOME nor XDG_CONFIG_HOME is set",
+            Some(
+                "set one: what was seen of a table is remembered there, so that it cannot go back",
+            ),
+        )
+    })?;
+    Ok(base.join("snapshots.json"))
+}
+
 /// The trust file's place.
 pub(super) fn trust_path(given: Option<&Path>) -> Result<PathBuf, Failure> {
     match given {
