@@ -18,5 +18,6 @@ pub mod rows;
 pub mod running;
 pub mod sealed;
 pub mod stack;
+pub mod strace;
 pub mod tpch;
 pub mod vectors;

@@ -5,6 +5,7 @@ mod architecture;
 mod attest_cli;
 mod bad_input;
 mod bad_jobs;
+mod crash;
 mod end_to_end;
 mod epochs;
 mod flips;

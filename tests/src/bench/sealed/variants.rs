@@ -1,9 +1,12 @@
 //! The other variants of the format, each against the same bytes in plaintext, and the peers that read only some.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use duckblind_lake::seal::SealOptions;
+use duckblind_lake::manifest::Layout;
+use duckblind_lake::seal::{Encryption, Rest, SealOptions};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::super::report::{Measured, Report};
 use super::super::{Effort, MEMORY, THREADS, workspace};
@@ -26,14 +29,15 @@ pub(super) fn measure(
     uniform: f64,
     report: &mut Report,
 ) -> Result<()> {
-    for (name, options) in [
-        ("geomean-column-keys", column_keys()),
-        ("geomean-plaintext-footer", plaintext_footer()),
-    ] {
+    let ways: [(&str, fn(&Table) -> Result<SealOptions>); 2] = [
+        ("geomean-column-keys", column_keys),
+        ("geomean-plaintext-footer", plaintext_footer),
+    ];
+    for (name, options) in ways {
         let work = workspace()?;
         let sealed: Vec<Opened> = tables
             .iter()
-            .map(|table| Opened::seal(table, &options, work.path()))
+            .map(|table| Opened::seal(table, &options(table)?, work.path()))
             .collect::<Result<_>>()?;
         let mut plain = in_the_clear(tables, work.path())?;
         let mut ours = ours(&sealed)?;
@@ -48,12 +52,26 @@ pub(super) fn measure(
 }
 
 /// Every column under a key of its own.
-fn column_keys() -> SealOptions {
-    todo!()
+fn column_keys(table: &Table) -> Result<SealOptions> {
+    let file = ParquetRecordBatchReaderBuilder::try_new(File::open(&table.file)?)?;
+    let columns = file.schema().fields().iter();
+    Ok(SealOptions {
+        encryption: Encryption::Columns {
+            columns: columns.map(|field| field.name().clone()).collect(),
+            rest: Rest::TableKey,
+        },
+        ..SealOptions::default()
+    })
 }
 
-fn plaintext_footer() -> SealOptions {
-    todo!()
+fn plaintext_footer(_: &Table) -> Result<SealOptions> {
+    Ok(SealOptions {
+        layout: Layout {
+            plaintext_footer: true,
+            ..Layout::default()
+        },
+        ..SealOptions::default()
+    })
 }
 
 fn plaintext(clear: &[(&'static str, PathBuf)]) -> Result<Plain> {
