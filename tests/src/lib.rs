@@ -11,6 +11,7 @@ pub mod http;
 pub mod liar;
 pub mod memory;
 pub mod options;
+pub mod owner;
 pub mod plain;
 pub mod process;
 pub mod relay;
