@@ -1,8 +1,8 @@
 """Lets pyarrow write one file for each variant of Parquet encryption that matters, and the same rows in the clear.
 
-Arguments: a folder, and `clear` if only the rows in the clear are wanted. Prints one JSON object a line: name, file, twin (in the clear), keys by leaf column, AAD prefix,
-columns in the clear, SHA-256 of stored column chunks. pyarrow's direct API knows no column keys and its key tools no
-AAD prefix; every other pair of values occurs.
+Arguments: a folder, and `clear` if only the rows in the clear are wanted. Prints one JSON object a line: name, file,
+twin (in the clear), keys by leaf column, AAD prefix, columns in the clear, SHA-256 of stored column chunks. pyarrow's
+direct API knows no column keys and its key tools no AAD prefix; every other pair of values occurs.
 """
 
 import base64
