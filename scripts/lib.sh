@@ -94,6 +94,7 @@ ensure_peers() {
 
 # Every output folder of DuckDB's build.
 duckdb_outputs() {
+    mkdir -p "$CARGO_TARGET_DIR/release/build"
     find "$CARGO_TARGET_DIR/release/build" -maxdepth 2 -path '*/libduckdb-sys-*/out' 2>/dev/null | sort
 }
 
