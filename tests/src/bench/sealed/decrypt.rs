@@ -1,12 +1,13 @@
 //! Reading column chunks out of a sealed file in memory, against nothing but the cipher on pages of the same sizes.
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use duckblind_lake::sealed_file::SealedFile;
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::ParquetMetaDataReader;
 
 use super::super::Effort;
 use super::super::report::{Measured, Report, median};
@@ -69,8 +70,7 @@ fn rate(bytes: usize, begin: Instant) -> f64 {
     bytes as f64 / 1e9 / begin.elapsed().as_secs_f64()
 }
 
-/// The chunks as DuckDB sees them, with the sizes of the pages that stand for them in the stored file. The last is
-/// left out: what follows it may be no chunk.
+/// The chunks as DuckDB sees them, with the sizes of the pages that stand for them in the stored file.
 fn chunks(file: &SealedFile, stored: &[u8]) -> Result<Vec<Chunk>> {
     let mut tail = vec![0; 8];
     let end = file.virtual_len();
@@ -79,24 +79,23 @@ fn chunks(file: &SealedFile, stored: &[u8]) -> Result<Vec<Chunk>> {
     tail.resize(length as usize, 0);
     file.read_at(&mut tail, end - 8 - u64::from(length))?;
     let metadata = ParquetMetaDataReader::decode_metadata(&tail)?;
-    let mut ranges: Vec<(u64, u64)> = metadata
-        .row_groups()
-        .iter()
-        .flat_map(|group| group.columns())
-        .map(ColumnChunkMetaData::byte_range)
-        .collect();
-    ranges.sort_unstable();
-    ranges
-        .windows(2)
-        .map(|pair| {
-            let (start, length) = (pair[0].0, usize::try_from(pair[0].1)?);
-            let from = usize::try_from(start)?;
-            let modules = stored.get(from..usize::try_from(pair[1].0)?);
-            let pages = page_sizes(modules.context("a chunk beyond the file")?)?;
-            ensure!(
-                pages.iter().sum::<usize>() <= length,
-                "no pages of this chunk"
-            );
+    let mut places = BTreeMap::new();
+    for (row_group, columns) in metadata.row_groups().iter().enumerate() {
+        for column in columns.columns() {
+            let path = column.column_path().string();
+            places.insert((row_group, path), column.byte_range());
+        }
+    }
+    file.stored_chunks()
+        .map(|chunk| {
+            let place = places.get(&(chunk.row_group, chunk.path.to_owned()));
+            let (start, length) = *place.context("a chunk that is not in the footer")?;
+            let length = usize::try_from(length)?;
+            let stored = stored
+                .get(usize::try_from(chunk.range.start)?..usize::try_from(chunk.range.end)?)
+                .context("a chunk beyond the file")?;
+            let pages = page_sizes(stored)?;
+            ensure!(pages.iter().sum::<usize>() <= length, "pages too large");
             Ok(Chunk {
                 start,
                 length,
