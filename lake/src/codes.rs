@@ -73,6 +73,17 @@ codes! {
     Layout = "DB-LAK-073", "A sealed file's column chunks lie where they cannot lie.";
     DataTampered = "DB-LAK-074", "A page does not authenticate.";
     PageForm = "DB-LAK-075", "A page header is malformed.";
+    TableMissing = "DB-LAK-090", "A directory holds no sealed table.";
+    TableIo = "DB-LAK-091", "A table's directory cannot be read or written.";
+    TableLocked = "DB-LAK-092", "Another writer is at work on the table.";
+    TableChanged = "DB-LAK-093", "A table was changed by somebody who did not hold its lock.";
+    TableRolledBack = "DB-LAK-094", "A table's current snapshot is older than one that it keeps.";
+    SnapshotMissing = "DB-LAK-095", "A table does not have the snapshot.";
+    SnapshotChain = "DB-LAK-096", "A kept snapshot is not the one that the table's history names.";
+    TableFile = "DB-LAK-097", "A file of a table cannot be used.";
+    TableSchema = "DB-LAK-098", "Rows do not fit the table.";
+    TableNothing = "DB-LAK-099", "There is nothing to do.";
+    FileUnknown = "DB-LAK-100", "A table has no such file or column.";
 }
 
 #[cfg(test)]

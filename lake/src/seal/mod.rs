@@ -25,4 +25,5 @@ pub use csv_options::{BadColumnType, BadDelimiter, ColumnType, CsvOptions, Delim
 pub use error::SealError;
 pub use progress::{Progress, Stage};
 pub use run::{SealOptions, SealRequest, Sealed, Unencrypted, seal, write_unencrypted};
+pub use workspace::{UNFINISHED, Workspace};
 pub use writer::{CREATED_BY, Protection, ROW_GROUP_ROWS, Written, write_file};
