@@ -57,6 +57,8 @@ codes! {
     OutputTooLarge = "DB-LAK-049", "The table needs more files than one manifest may name.";
     InputColumn = "DB-LAK-050", "A type or a delimiter is given for a column or a file that is not there.";
     InputType = "DB-LAK-051", "A value does not have the type given for its column.";
+    NoSuchColumn = "DB-LAK-052", "A column to encrypt, sort or partition by is not there, or not the only one of its name.";
+    NothingEncrypted = "DB-LAK-053", "A table would be sealed with nothing in it encrypted.";
     FileIo = "DB-LAK-060", "A sealed file cannot be read.";
     FileSize = "DB-LAK-061", "A sealed file has another size than its manifest says.";
     FilePlaintext = "DB-LAK-062", "A file that should be sealed is in the clear.";
