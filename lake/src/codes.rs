@@ -35,6 +35,8 @@ codes! {
     KeyLength = "DB-LAK-007", "A key has a length that AES does not know.";
     Randomness = "DB-LAK-008", "The system gave no randomness.";
     TableName = "DB-LAK-009", "A table name is not allowed.";
+    KeyCollision = "DB-LAK-010", "Two key ids share one environment variable, and it is set.";
+    KeySame = "DB-LAK-011", "A key that should be new is the old one.";
     ManifestSize = "DB-LAK-020", "A manifest is larger than any manifest may be.";
     ManifestForm = "DB-LAK-021", "A manifest does not parse.";
     ManifestVersion = "DB-LAK-022", "A manifest has a version that is not known here.";
@@ -55,6 +57,8 @@ codes! {
     OutputTooLarge = "DB-LAK-049", "The table needs more files than one manifest may name.";
     InputColumn = "DB-LAK-050", "A type or a delimiter is given for a column or a file that is not there.";
     InputType = "DB-LAK-051", "A value does not have the type given for its column.";
+    NoSuchColumn = "DB-LAK-052", "A column to encrypt, sort or partition by is not there, or not the only one of its name.";
+    NothingEncrypted = "DB-LAK-053", "A table would be sealed with nothing in it encrypted.";
     FileIo = "DB-LAK-060", "A sealed file cannot be read.";
     FileSize = "DB-LAK-061", "A sealed file has another size than its manifest says.";
     FilePlaintext = "DB-LAK-062", "A file that should be sealed is in the clear.";
@@ -71,6 +75,17 @@ codes! {
     Layout = "DB-LAK-073", "A sealed file's column chunks lie where they cannot lie.";
     DataTampered = "DB-LAK-074", "A page does not authenticate.";
     PageForm = "DB-LAK-075", "A page header is malformed.";
+    TableMissing = "DB-LAK-090", "A directory holds no sealed table.";
+    TableIo = "DB-LAK-091", "A table's directory cannot be read or written.";
+    TableLocked = "DB-LAK-092", "Another writer is at work on the table.";
+    TableChanged = "DB-LAK-093", "A table was changed by somebody who did not hold its lock.";
+    TableRolledBack = "DB-LAK-094", "A table's current snapshot is older than one that it keeps.";
+    SnapshotMissing = "DB-LAK-095", "A table does not have the snapshot.";
+    SnapshotChain = "DB-LAK-096", "A kept snapshot is not the one that the table's history names.";
+    TableFile = "DB-LAK-097", "A file of a table cannot be used.";
+    TableSchema = "DB-LAK-098", "Rows do not fit the table.";
+    TableNothing = "DB-LAK-099", "There is nothing to do.";
+    FileUnknown = "DB-LAK-100", "A table has no such file or column.";
 }
 
 #[cfg(test)]

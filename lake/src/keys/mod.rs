@@ -17,6 +17,6 @@ pub use file_keys::FileKeys;
 pub use key_file::KeyFile;
 pub use kms::Kms;
 pub use owner::OwnerKey;
-pub use provider::{KeyProvider, environment_name};
+pub use provider::{KEY_DIGITS, KeyProvider, environment_name};
 pub use secret::{DataKey, TableKey};
 pub use wrap::{WRAPPED_OVERHEAD, WrapContext, unwrap, wrap};

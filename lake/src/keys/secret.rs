@@ -25,6 +25,11 @@ impl TableKey {
         Some(Self(bytes))
     }
 
+    /// Whether both are the same key, in constant time.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        aws_lc_rs::constant_time::verify_slices_are_equal(self.expose(), other.expose()).is_ok()
+    }
+
     /// The key as hex, for the key file.
     pub(crate) fn to_hex(&self) -> Zeroizing<String> {
         Zeroizing::new(hex::encode(self.expose()))

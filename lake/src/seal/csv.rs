@@ -23,6 +23,8 @@ const MAX_BATCH: u64 = 256 << 20;
 /// Column names and types of all CSV inputs together.
 pub(super) struct Inference<'a> {
     given: &'a [(String, ColumnType)],
+    /// The columns of the table that the rows are for.
+    target: Option<&'a SchemaRef>,
     columns: Option<Vec<Column>>,
 }
 
@@ -61,9 +63,10 @@ impl Column {
 }
 
 impl<'a> Inference<'a> {
-    pub(super) fn new(options: &'a CsvOptions) -> Self {
+    pub(super) fn new(options: &'a CsvOptions, target: Option<&'a SchemaRef>) -> Self {
         Self {
             given: &options.types,
+            target,
             columns: None,
         }
     }
@@ -83,7 +86,7 @@ impl<'a> Inference<'a> {
                 }
                 columns
             }
-            none => none.insert(columns_of(names, self.given)?),
+            none => none.insert(columns_of(names, self.given, self.target)?),
         };
         let text: Vec<_> = columns
             .iter()
@@ -131,6 +134,7 @@ impl<'a> Inference<'a> {
 fn columns_of(
     names: Vec<String>,
     given: &[(String, ColumnType)],
+    target: Option<&SchemaRef>,
 ) -> Result<Vec<Column>, SealError> {
     let same = |one: &str, other: &str| one.to_lowercase() == other.to_lowercase();
     for (at, (wanted, _)) in given.iter().enumerate() {
@@ -150,14 +154,17 @@ fn columns_of(
             });
         }
     }
-    let column = |name: String| Column {
-        kind: given
-            .iter()
-            .find(|(wanted, _)| same(wanted, &name))
-            .map_or(Kind::Inferred(Guess::default()), |(_, kind)| {
-                Kind::Given(*kind)
-            }),
-        name,
+    let column = |name: String| {
+        let typed = given.iter().find(|(wanted, _)| same(wanted, &name));
+        let of_table = || {
+            let field = target?.field_with_name(&name).ok()?;
+            ColumnType::of(field.data_type())
+        };
+        let kind = typed.map(|(_, kind)| *kind).or_else(of_table);
+        Column {
+            kind: kind.map_or(Kind::Inferred(Guess::default()), Kind::Given),
+            name,
+        }
     };
     Ok(names.into_iter().map(column).collect())
 }

@@ -108,6 +108,41 @@ pub enum SealError {
         /// What differs.
         what: String,
     },
+    /// An input that does not fit the table that it is for.
+    #[error("input {} does not fit the table: {what}", path.display())]
+    Table {
+        /// Which one.
+        path: PathBuf,
+        /// What differs.
+        what: String,
+    },
+    /// Rows that do not fit the table that they are for.
+    #[error("column `{column}` {what}")]
+    Unfit {
+        /// Which column.
+        column: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// A name that should be a column's and is not.
+    #[error("no column `{name}` that could be {purpose}")]
+    NoSuchColumn {
+        /// What was to become of it, such as `encrypted`.
+        purpose: &'static str,
+        /// As it was given.
+        name: String,
+        /// The columns there are.
+        known: Vec<String>,
+    },
+    /// Two leaf columns whose paths read the same.
+    #[error("two columns are called `{path}`")]
+    AmbiguousPath {
+        /// Their path.
+        path: String,
+    },
+    /// Column keys for no column at all, and everything else in the clear.
+    #[error("nothing would be encrypted")]
+    NothingEncrypted,
     /// There is a table already.
     #[error("{} already holds a sealed table", path.display())]
     Exists {
@@ -133,11 +168,13 @@ pub enum SealError {
         /// What the check found.
         why: Box<LakeError>,
     },
-    /// What was just written has something in the clear.
-    #[error("{} has something in the clear", path.display())]
+    /// What was just written is not protected as it should be.
+    #[error("{} is not protected as planned: {what}", path.display())]
     Clear {
         /// Which file.
         path: PathBuf,
+        /// Which part of it.
+        what: String,
     },
     /// More files than a manifest names.
     #[error("the table needs more than {MAX_FILES} files")]
@@ -181,7 +218,9 @@ impl Coded for SealError {
                 LakeCode::InputColumn
             }
             Self::Encrypted { .. } => LakeCode::InputEncrypted,
-            Self::Schema { .. } => LakeCode::InputSchema,
+            Self::Schema { .. } | Self::Table { .. } | Self::Unfit { .. } => LakeCode::InputSchema,
+            Self::NoSuchColumn { .. } | Self::AmbiguousPath { .. } => LakeCode::NoSuchColumn,
+            Self::NothingEncrypted => LakeCode::NothingEncrypted,
             Self::Exists { .. } => LakeCode::OutputExists,
             Self::Output { .. } => LakeCode::OutputIo,
             Self::Parquet(_) => LakeCode::OutputParquet,
@@ -201,14 +240,20 @@ impl Coded for SealError {
             | Self::UnknownColumn { .. }
             | Self::TwoTypes { .. }
             | Self::NoCsv
+            | Self::NoSuchColumn { .. }
+            | Self::NothingEncrypted
             | Self::Exists { .. }
             | Self::Output { .. } => Exit::Usage,
-            Self::Format { .. } | Self::Encrypted { .. } | Self::Parquet(_) | Self::TooLarge => {
-                Exit::Unsupported
-            }
+            Self::Format { .. }
+            | Self::Encrypted { .. }
+            | Self::AmbiguousPath { .. }
+            | Self::Parquet(_)
+            | Self::TooLarge => Exit::Unsupported,
             Self::Malformed { .. }
             | Self::Fields { .. }
             | Self::Value { .. }
+            | Self::Table { .. }
+            | Self::Unfit { .. }
             | Self::Schema { .. } => Exit::Malformed,
             Self::Check { .. } | Self::Clear { .. } => Exit::Internal,
         }
@@ -222,7 +267,7 @@ impl Coded for SealError {
             Self::Format { .. } => {
                 Some("a name that ends in .csv, .tsv, .json, .jsonl, .ndjson or .parquet".into())
             }
-            Self::UnknownColumn { known, .. } => {
+            Self::UnknownColumn { known, .. } | Self::NoSuchColumn { known, .. } => {
                 let shown: Vec<_> = known
                     .iter()
                     .take(SHOWN_COLUMNS)
@@ -271,6 +316,12 @@ impl Coded for SealError {
                 Self::NoCsv => "JSON and Parquet files say these themselves: leave the options out",
                 Self::Encrypted { .. } => "seal the plaintext file that it was made from",
                 Self::Schema { .. } => "seal files of other columns as a table of their own",
+                Self::Table { .. } | Self::Unfit { .. } => {
+                    "rows to add need the table's columns with values of their types; nothing is rounded or cut off"
+                }
+                Self::NoSuchColumn { .. } => "write the name as the input does: case matters",
+                Self::AmbiguousPath { .. } => "rename one of them: a point in a name reads like a part of a column",
+                Self::NothingEncrypted => "name at least one column, or none to encrypt everything",
                 Self::Exists { .. } => "choose another directory, or remove the old table first",
                 Self::Output { .. } => "check path, permissions and free space of the output",
                 Self::Parquet(_) => "change the column's type before sealing",

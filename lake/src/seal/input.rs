@@ -101,6 +101,22 @@ impl Input {
         }
     }
 
+    /// An error of this input against the table that it is for.
+    pub(super) fn unfit(&self, what: impl Into<String>) -> SealError {
+        SealError::Table {
+            path: self.path.clone(),
+            what: what.into(),
+        }
+    }
+
+    /// The same error with this input's name.
+    pub(super) fn placed(&self, error: SealError) -> SealError {
+        match error {
+            SealError::Unfit { column, what } => self.unfit(format!("column `{column}` {what}")),
+            other => other,
+        }
+    }
+
     /// An error of this input against the ones before it.
     pub(super) fn misfit(&self, what: impl Into<String>) -> SealError {
         SealError::Schema {
@@ -111,17 +127,18 @@ impl Input {
 }
 
 /// The columns that all inputs have in common; text is read to its end for it. `report` hears of
-/// the bytes passed.
+/// the bytes passed. Text is read with the types of `target`, where it has such a column.
 pub(super) fn common_schema(
     inputs: &[Input],
     options: &CsvOptions,
+    target: Option<&SchemaRef>,
     report: &mut dyn FnMut(u64),
 ) -> Result<SchemaRef, SealError> {
     let is_csv = |input: &Input| matches!(input.format, Format::Csv(_));
     if !options.is_default() && !inputs.iter().any(is_csv) {
         return Err(SealError::NoCsv);
     }
-    let mut csv = csv::Inference::new(options);
+    let mut csv = csv::Inference::new(options, target);
     let mut json = json::Inference::default();
     let mut schema: Option<Schema> = None;
     let mut before = 0;
@@ -146,9 +163,7 @@ pub(super) fn common_schema(
             merge(&mut schema, found, input.ok_or(SealError::NoInput)?)?;
         }
     }
-    let schema = schema.ok_or(SealError::NoInput)?;
-    check_names(&schema, inputs)?;
-    Ok(Arc::new(schema))
+    schema.map(Arc::new).ok_or(SealError::NoInput)
 }
 
 /// Same names and types in the same order; nullable where one of them is.
@@ -189,7 +204,7 @@ fn merge(known: &mut Option<Schema>, found: Schema, input: &Input) -> Result<(),
 }
 
 /// SQL does not tell names apart by case.
-fn check_names(schema: &Schema, inputs: &[Input]) -> Result<(), SealError> {
+pub(super) fn check_names(schema: &Schema, inputs: &[Input]) -> Result<(), SealError> {
     let path = || {
         inputs
             .first()

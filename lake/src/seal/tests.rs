@@ -59,6 +59,7 @@ impl Bench {
             owner: &self.owner,
             options: SealOptions {
                 csv: options.clone(),
+                ..SealOptions::default()
             },
             progress: &mut |_| {},
         };
