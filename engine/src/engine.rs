@@ -90,7 +90,7 @@ impl Engine {
         files: Vec<SealedFile>,
     ) -> Result<(), EngineError> {
         let columns: Vec<String> = schema.iter().map(|field| field.name.clone()).collect();
-        if files.iter().all(|file| file.columns() == columns) {
+        if files.iter().all(|file| file.column_names() == columns) {
             self.add_table(name, files)
         } else {
             self.add_table_with(name, &columns, files)

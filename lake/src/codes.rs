@@ -66,15 +66,31 @@ codes! {
     FileTruncated = "DB-LAK-064", "A sealed file ends too early.";
     FooterDigest = "DB-LAK-065", "A sealed file's footer is not the one in the manifest.";
     KeyWrong = "DB-LAK-066", "A sealed file's footer does not open with the key given.";
-    Algorithm = "DB-LAK-067", "A file is encrypted in a way that is not supported.";
+    Algorithm = "DB-LAK-067", "A file is encrypted with an unknown algorithm.";
     AadPrefix = "DB-LAK-068", "A sealed file and its manifest disagree about the AAD prefix.";
     CryptoForm = "DB-LAK-069", "A sealed file's crypto metadata is malformed.";
     FooterForm = "DB-LAK-070", "A sealed file's footer is malformed.";
     ColumnClear = "DB-LAK-071", "A column of a sealed file is in the clear.";
-    ColumnKey = "DB-LAK-072", "A column has a key of its own.";
     Layout = "DB-LAK-073", "A sealed file's column chunks lie where they cannot lie.";
     DataTampered = "DB-LAK-074", "A page does not authenticate.";
     PageForm = "DB-LAK-075", "A page header is malformed.";
+    ColumnKeyMissing = "DB-LAK-076", "The key of a column is missing.";
+    ColumnKeyWrong = "DB-LAK-077", "A column does not open with the key given.";
+    Unauthenticated = "DB-LAK-078", "A column carries no tags, and no digest of it is known.";
+    ChunkDigest = "DB-LAK-079", "A stored column chunk is not the one in the manifest.";
+    FooterSignature = "DB-LAK-080", "The signature of a footer in the clear does not hold.";
+    FooterKeyMissing = "DB-LAK-081", "The key of a sealed file's footer is missing.";
+    TableMissing = "DB-LAK-090", "A directory holds no sealed table.";
+    TableIo = "DB-LAK-091", "A table's directory cannot be read or written.";
+    TableLocked = "DB-LAK-092", "Another writer is at work on the table.";
+    TableChanged = "DB-LAK-093", "A table was changed by somebody who did not hold its lock.";
+    TableRolledBack = "DB-LAK-094", "A table's current snapshot is older than one that it keeps.";
+    SnapshotMissing = "DB-LAK-095", "A table does not have the snapshot.";
+    SnapshotChain = "DB-LAK-096", "A kept snapshot is not the one that the table's history names.";
+    TableFile = "DB-LAK-097", "A file of a table cannot be used.";
+    TableSchema = "DB-LAK-098", "Rows do not fit the table.";
+    TableNothing = "DB-LAK-099", "There is nothing to do.";
+    FileUnknown = "DB-LAK-100", "A table has no such file or column.";
 }
 
 #[cfg(test)]

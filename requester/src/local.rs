@@ -17,24 +17,24 @@ use crate::error::RequesterError;
 use crate::files::FileError;
 use crate::table::{MissingKey, SealedTable};
 
-/// An engine with these tables, each in its directory, and the keys that `sql` needs; also the
+/// An engine with these tables and the keys that `sql` needs; also the
 /// columns that it may need and whose keys are not at hand.
 pub(crate) fn open(
     settings: &Settings,
-    tables: &[(SealedTable, &Path)],
+    tables: &[SealedTable],
     sql: &str,
     kms: &dyn Kms,
 ) -> Result<(Engine, BTreeSet<MissingKey>), RequesterError> {
     let failed = |error: EngineError| JobFailure::failed(error.to_job_error(), sql);
     let mut engine = Engine::open(settings).map_err(failed)?;
     let mut missing = BTreeSet::new();
-    for (table, dir) in tables {
+    for table in tables {
         let needed = table.keys_for(sql, kms).map_err(RequesterError::Key)?;
         missing.extend(needed.missing);
         let manifest = table.manifest();
         let mut files = Vec::with_capacity(manifest.files.len());
         for (file, keys) in manifest.files.iter().zip(needed.files) {
-            let opened = open_file(table, dir, file, keys).map_err(|error| {
+            let opened = open_file(table, file, keys).map_err(|error| {
                 let mut error = EngineError::Data(error).to_job_error();
                 error.message = format!("table {}: {}: {error}", table.name(), file.path);
                 JobFailure::failed(error, sql)
@@ -50,11 +50,10 @@ pub(crate) fn open(
 
 fn open_file(
     table: &SealedTable,
-    dir: &Path,
     file: &ManifestFile,
     keys: FileKeys,
 ) -> Result<SealedFile, LakeError> {
-    let stored = LocalFile::new(File::open(dir.join(&file.path))?)?;
+    let stored = LocalFile::new(File::open(table.dir().join(&file.path))?)?;
     let mut spec = table.manifest().file_spec(file, keys);
     spec.columns.accept_unauthenticated = table.accepted().iter().cloned().collect();
     SealedFile::open(Arc::new(stored), spec)

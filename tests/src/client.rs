@@ -45,9 +45,8 @@ pub fn request(stack: &Stack, sql: &str, tables: &[&str]) -> Result<JobRequest> 
     let inputs = tables
         .iter()
         .map(|name| {
-            let dir = stack.lake().join(name);
-            let table = SealedTable::open(name, &dir, &owner, None)?;
-            Ok(TableInput::of_directory(table, &dir)?)
+            let table = SealedTable::open(name, &stack.lake().join(name), &owner, None)?;
+            Ok(TableInput::of_directory(table)?)
         })
         .collect::<Result<Vec<_>>>()?;
     let limits = LimitsWanted::default();

@@ -50,9 +50,9 @@ impl ManifestFile {
             };
             let fits = match &key.column {
                 None => id.column().is_none(),
+                // Under the column's own key, or one of several data keys under the table's.
                 Some(path) => {
-                    id.column().is_some()
-                        && known.columns.get(path.as_str()).and_then(Option::as_ref) == Some(&id)
+                    known.columns.get(path.as_str()).and_then(Option::as_ref) == Some(&id)
                 }
             };
             if !fits {

@@ -54,6 +54,12 @@ fn rich(owner: &OwnerKey) -> Manifest {
         file.chunk_digests.insert("open".into(), digests.clone());
         file.chunk_digests.insert("a.b".into(), digests);
     }
+    // A file from elsewhere: a data key for one column, and yet under the table's key.
+    manifest.files[1].wrapped_keys.push(WrappedKey {
+        key_id: "orders-v1".into(),
+        column: Some("day".into()),
+        wrapped: vec![2; 52],
+    });
     manifest.files[1].algorithm = Algorithm::GcmCtr;
     let digests = manifest.files[1].chunk_digests["open"].clone();
     manifest.files[1]
@@ -132,6 +138,10 @@ fn each_rule_broken_in_turn() {
         |m| m.files[0].wrapped_keys[1].key_id = "orders-v1:list.list.element".into(),
         |m| m.files[0].wrapped_keys[1].column = Some("open".into()),
         |m| m.files[0].wrapped_keys[1].column = Some("day".into()),
+        |m| {
+            m.files[0].wrapped_keys[1].column = Some("open".into());
+            m.files[0].wrapped_keys[1].key_id = "orders-v1".into();
+        },
         |m| m.files[0].wrapped_keys[1].column = Some("nowhere".into()),
         |m| m.files[0].wrapped_keys[1].column = None,
         |m| {

@@ -5,6 +5,8 @@ mod column_types;
 mod failure;
 mod hosts;
 mod keys;
+mod meter;
+mod one_table;
 mod paths;
 mod query_args;
 mod receipt;
@@ -13,6 +15,7 @@ mod run_args;
 mod seal;
 mod sql;
 mod stop;
+mod table;
 mod table_args;
 mod topics;
 mod trust;
@@ -34,8 +37,9 @@ Examples:
   duckblind keys new orders
   duckblind seal orders.csv --table orders --out sealed/orders
   duckblind run 'select count(*) from orders' --table orders=sealed/orders
+  duckblind sql 'select count(*) from orders' --table orders=sealed/orders
 
-More help: duckblind help exit-codes | environment | trust";
+More help: duckblind help exit-codes | environment | keys | pyarrow | trust";
 
 /// Confidential SQL on machines you do not trust.
 ///
@@ -110,13 +114,16 @@ enum Command {
     /// Check what was kept of a job
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
-    /// Make and list keys
+    /// Append to, compact, check and show sealed tables
+    #[command(subcommand)]
+    Table(table::TableCommand),
+    /// Make, list, rotate and export keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Make, show, check and change the trust file
     #[command(subcommand)]
     Trust(trust::TrustCommand),
-    /// Explain a command or a topic: exit-codes, environment, trust
+    /// Explain a command or a topic: exit-codes, environment, keys, pyarrow, trust
     Help(topics::HelpArgs),
 }
 
@@ -154,6 +161,7 @@ async fn dispatch(ui: &Ui, cli: Cli) -> Result<(), Failure> {
         Command::Hosts(args) => hosts::hosts(ui, trust, args).await,
         Command::Attest(command) => attest::attest(ui, trust, command).await,
         Command::Receipt(command) => receipt::receipt(ui, trust, command),
+        Command::Table(command) => table::table(ui, command),
         Command::Keys(command) => keys::keys(ui, command),
         Command::Trust(command) => trust::trust(ui, trust, command),
         Command::Help(args) => topics::help(ui, &args),

@@ -117,7 +117,7 @@ fn request(
     for (table, arg) in tables.into_iter().zip(&args.tables.tables) {
         inputs.push(match &arg.remote {
             Some(remote) => TableInput::new(table, remote)?,
-            None => TableInput::of_directory(table, &arg.dir)?,
+            None => TableInput::of_directory(table)?,
         });
     }
     Ok(JobRequest::new(

@@ -1,6 +1,5 @@
 //! `duckblind sql`: a query over sealed tables on this machine, for their owner.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -83,11 +82,7 @@ pub(super) async fn sql(ui: &Ui, args: SqlArgs) -> Result<(), Failure> {
     let begun = Instant::now();
     let spinner = ui.spinner("reading");
     allow_many_files(&tables);
-    let placed: Vec<(SealedTable, &Path)> = tables
-        .into_iter()
-        .zip(args.tables.tables.iter().map(|arg| arg.dir.as_path()))
-        .collect();
-    let (engine, missing) = local::open(&args.settings(&spill), &placed, &text, &keys)?;
+    let (engine, missing) = local::open(&args.settings(&spill), &tables, &text, &keys)?;
     spinner.suspend(|| table_args::missing(ui, missing.iter()));
     drop(keys);
     let query = Query {

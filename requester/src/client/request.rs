@@ -5,6 +5,7 @@ use std::path::Path;
 
 use duckblind_attestation::config::ConfigLimits;
 use duckblind_lake::keys::{FileKeys, Kms};
+use duckblind_lake::manifest::MAX_JOB_MANIFEST;
 use duckblind_protocol::body::{
     self, FileKey, MAX_SECTION, QueryInput, QuerySection, SecretBytes, SecretText,
 };
@@ -38,8 +39,9 @@ impl TableInput {
     }
 
     /// A table that the enclave's storage has under the name of the table's directory here.
-    pub fn of_directory(table: SealedTable, dir: &Path) -> Result<Self, InputError> {
-        Self::new(table, &directory_name(dir)?)
+    pub fn of_directory(table: SealedTable) -> Result<Self, InputError> {
+        let remote = directory_name(table.dir())?;
+        Self::new(table, &remote)
     }
 
     /// Its name in SQL.
@@ -182,6 +184,15 @@ impl JobRequest {
         if tables.len() > MAX_INPUTS {
             return Err(InputError::TooMany("tables"));
         }
+        for input in tables {
+            let got = input.table.manifest_bytes().len();
+            if got > MAX_JOB_MANIFEST {
+                return Err(InputError::Manifest {
+                    table: input.name().into(),
+                    got,
+                });
+            }
+        }
         let files = tables
             .iter()
             .map(|input| input.table.manifest().files.len());
@@ -233,12 +244,13 @@ impl JobRequest {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use duckblind_lake::keys::KeyProvider;
     use duckblind_protocol::coded::{Coded as _, Exit};
 
     use super::*;
+    use crate::table::tests::People;
 
     #[test]
     fn remote_directories_stay_inside() {
@@ -278,6 +290,54 @@ mod tests {
         assert!(error.to_string().ends_with("memory"), "{error}");
         assert_eq!(error.expected().unwrap(), "at most 20 bytes");
         assert_eq!(error.got().unwrap(), "21 bytes");
+    }
+
+    /// What the section for the query process holds, as that process decodes it.
+    fn sealed_keys(sql: &str, kms: &dyn Kms, people: &People) -> Vec<(Option<String>, Vec<u8>)> {
+        let input = TableInput::of_directory(people.open()).unwrap();
+        let job = JobRequest::new(sql.into(), &[input], kms, LimitsWanted::default()).unwrap();
+        let section = QuerySection::decode(&job.query.encode()).unwrap();
+        let keys = section.inputs[0].keys.iter();
+        keys.map(|key| (key.column.clone(), key.key.expose().to_vec()))
+            .collect()
+    }
+
+    #[test]
+    fn a_job_carries_only_the_data_keys_that_it_needs() {
+        let people = People::seal();
+        let all = people.all();
+        let columns = |sql: &str| -> Vec<_> {
+            let keys = sealed_keys(sql, &all, &people);
+            keys.into_iter().map(|(column, _)| column).collect()
+        };
+        let name = || Some("name".to_owned());
+        assert_eq!(columns("select id from people"), [None]);
+        assert_eq!(columns("select max(name) from people"), [None, name()]);
+        assert_eq!(
+            columns("select * from people"),
+            [None, Some("Salary".to_owned()), name()]
+        );
+        // None of them is a key that the requester keeps.
+        let every = sealed_keys("select * from people", &all, &people);
+        for id in ["people-v1", "people-v1:name", "people-v1:Salary"] {
+            let kept = all.table_key(id).unwrap();
+            assert!(every.iter().all(|(_, key)| key != kept.expose()), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_job_without_some_columns_key_says_so() {
+        let people = People::seal();
+        let some = people.keys(&["people-v1", "people-v1:name"]);
+        let input = TableInput::of_directory(people.open()).unwrap();
+        let sql = "select name, salary from people".to_owned();
+        let job = JobRequest::new(sql, &[input], &some, LimitsWanted::default()).unwrap();
+        let missing: Vec<_> = job
+            .missing_keys()
+            .iter()
+            .map(|m| m.key_id.as_str())
+            .collect();
+        assert_eq!(missing, ["people-v1:Salary"]);
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! Why a query over sealed tables cannot be put together.
 
-use std::path::PathBuf;
-
 use duckblind_lake::keys::KeyError;
-use duckblind_lake::manifest::ManifestError;
+use duckblind_lake::manifest::MAX_JOB_MANIFEST;
 use duckblind_lake::names::BadTableName;
+use duckblind_lake::table::TableError;
 use duckblind_protocol::body::MAX_SECTION;
 use duckblind_protocol::coded::{Coded, Exit};
 use duckblind_protocol::ids::Digest;
@@ -21,9 +20,9 @@ pub enum InputError {
     /// No name for SQL.
     #[error(transparent)]
     Name(#[from] BadTableName),
-    /// The manifest does not hold.
+    /// The table cannot be read.
     #[error(transparent)]
-    Manifest(#[from] ManifestError),
+    Table(#[from] TableError),
     /// A key is missing or wrong.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -43,6 +42,14 @@ pub enum InputError {
     #[error("the job is too large: its SQL, manifests and keys together")]
     TooLarge {
         /// Their bytes.
+        got: usize,
+    },
+    /// A manifest of more bytes than a job takes.
+    #[error("the manifest of table `{table}` is too large for a job")]
+    Manifest {
+        /// The table's name in SQL.
+        table: String,
+        /// Bytes of the manifest.
         got: usize,
     },
     /// Older than what was seen before.
@@ -67,26 +74,6 @@ pub enum InputError {
         /// Digest of the manifest there now.
         got: Digest,
     },
-    /// No longer there, or not yet.
-    #[error("table `{table}` has no snapshot {wanted}")]
-    NoSnapshot {
-        /// Its name.
-        table: String,
-        /// The number asked for.
-        wanted: u64,
-        /// The newest one.
-        current: u64,
-    },
-    /// A manifest in another's place.
-    #[error("{} holds another snapshot", path.display())]
-    OtherSnapshot {
-        /// Which file.
-        path: PathBuf,
-        /// What it should be.
-        expected: String,
-        /// What it says it is.
-        got: String,
-    },
     /// A column that no table has.
     #[error("no table given has a column `{0}`")]
     NoColumn(String),
@@ -97,7 +84,7 @@ impl InputError {
         match self {
             Self::File(e) => Some(e),
             Self::Name(e) => Some(e),
-            Self::Manifest(e) => Some(e),
+            Self::Table(e) => Some(e),
             Self::Key(e) => Some(e),
             _ => None,
         }
@@ -114,17 +101,14 @@ impl Coded for InputError {
             Self::TooLarge { .. } => "DB-REQ-130",
             Self::Rollback { .. } => "DB-REQ-131",
             Self::Fork { .. } => "DB-REQ-132",
-            Self::NoSnapshot { .. } => "DB-REQ-133",
-            Self::OtherSnapshot { .. } => "DB-REQ-134",
-            Self::NoColumn(_) => "DB-REQ-135",
+            Self::NoColumn(_) => "DB-REQ-133",
+            Self::Manifest { .. } => "DB-REQ-134",
             _ => self.inner().map_or("DB-REQ-069", Coded::code),
         }
     }
     fn exit(&self) -> Exit {
         match self {
-            Self::Rollback { .. } | Self::Fork { .. } | Self::OtherSnapshot { .. } => {
-                Exit::Rejected
-            }
+            Self::Rollback { .. } | Self::Fork { .. } => Exit::Rejected,
             _ => self.inner().map_or(Exit::Usage, Coded::exit),
         }
     }
@@ -133,31 +117,27 @@ impl Coded for InputError {
             Self::TooMany("tables") => Some(format!("at most {MAX_INPUTS}")),
             Self::TooMany(_) => Some(format!("at most {MAX_FILES}")),
             Self::TooLarge { .. } => Some(format!("at most {MAX_SECTION} bytes")),
+            Self::Manifest { .. } => Some(format!("at most {MAX_JOB_MANIFEST} bytes")),
             Self::Rollback { seen, .. } => Some(format!("snapshot {seen} or newer")),
             Self::Fork { seen, .. } => Some(format!("manifest {seen}, as seen before")),
-            Self::NoSnapshot { current, .. } => {
-                Some(format!("a snapshot up to {current} that was not expired"))
-            }
-            Self::OtherSnapshot { expected, .. } => Some(expected.clone()),
             _ => self.inner().and_then(Coded::expected),
         }
     }
     fn got(&self) -> Option<String> {
         match self {
-            Self::TooLarge { got } => Some(format!("{got} bytes")),
+            Self::TooLarge { got } | Self::Manifest { got, .. } => Some(format!("{got} bytes")),
             Self::Rollback { got, .. } => Some(format!("snapshot {got}")),
             Self::Fork { got, .. } => Some(format!("manifest {got}")),
-            Self::OtherSnapshot { got, .. } => Some(got.clone()),
             _ => self.inner().and_then(Coded::got),
         }
     }
     fn hint(&self) -> Option<String> {
         match self {
-            Self::File(FileError::Read { .. }) => Some(
+            Self::Table(TableError::Missing { .. }) => Some(
                 "--table NAME=DIR names the directory that `duckblind seal` wrote; it holds _sealed.json"
                     .into(),
             ),
-            Self::TooLarge { .. } => Some(
+            Self::TooLarge { .. } | Self::Manifest { .. } => Some(
                 "`duckblind table compact` makes fewer files of a table; or name fewer tables and columns".into(),
             ),
             Self::Rollback { seen, got, .. } => Some(format!(
@@ -169,10 +149,6 @@ impl Coded for InputError {
                  find out which is right; --allow-rollback takes the one that is there"
                     .into(),
             ),
-            Self::NoSnapshot { table, .. } => {
-                Some(format!("`duckblind table snapshots {table}=DIR` lists what is there"))
-            }
-            Self::OtherSnapshot { .. } => Some("somebody renamed manifests: get the table's directory from its source again".into()),
             Self::NoColumn(_) => Some("name a column as its table's manifest does: `duckblind table show NAME=DIR`".into()),
             Self::Remote(_) => Some(
                 "write --table NAME=DIR@REMOTE, with REMOTE relative and without `..`".into(),

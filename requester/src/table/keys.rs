@@ -30,6 +30,8 @@ pub struct NeededKeys {
 impl SealedTable {
     /// Unwraps what a SELECT needs.
     pub fn keys_for(&self, sql: &str, kms: &dyn Kms) -> Result<NeededKeys, KeyError> {
+        let ids = self.manifest().key_ids();
+        kms.distinguish(&ids.iter().map(String::as_str).collect::<Vec<_>>())?;
         // Without column keys the SQL makes no difference.
         let mentioned = if self.has_column_keys() {
             MentionedColumns::of(sql)
@@ -37,10 +39,10 @@ impl SealedTable {
             MentionedColumns::Any
         };
         let mut needed = NeededKeys {
-            files: Vec::with_capacity(self.manifest.files.len()),
+            files: Vec::with_capacity(self.manifest().files.len()),
             missing: BTreeSet::new(),
         };
-        for file in &self.manifest.files {
+        for file in &self.manifest().files {
             let keys = self.file_keys(file, kms, &mentioned, &mut needed.missing)?;
             needed.files.push(keys);
         }
@@ -57,7 +59,7 @@ impl SealedTable {
         let mut keys = FileKeys::default();
         for wrapped in &file.wrapped_keys {
             let context = WrapContext {
-                table: &self.manifest.table,
+                table: &self.manifest().table,
                 file: &file.file_id,
                 key_id: &wrapped.key_id,
                 column: wrapped.column.as_deref(),

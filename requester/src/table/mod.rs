@@ -8,16 +8,15 @@
 mod error;
 mod keys;
 mod seen;
+#[cfg(test)]
+pub(crate) mod tests;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use duckblind_lake::TableName;
-use duckblind_lake::manifest::{
-    Algorithm, FILE_NAME, MAX_MANIFEST, Manifest, ManifestFile, VerifiedManifest,
-};
+use duckblind_lake::manifest::{Algorithm, Manifest, ManifestFile, VerifiedManifest};
+use duckblind_lake::table::{At, Table};
 use duckblind_protocol::ids::PublicKey;
-
-use crate::files::{self, FileError};
 
 pub use error::InputError;
 pub use keys::{MissingKey, NeededKeys};
@@ -26,62 +25,22 @@ pub use seen::SeenSnapshots;
 /// A table whose manifest its owner signed.
 pub struct SealedTable {
     name: TableName,
-    bytes: Vec<u8>,
-    manifest: VerifiedManifest,
+    table: Table,
     accepted: Vec<String>,
 }
 
 impl SealedTable {
-    /// From the table's directory: the current manifest, or that of one snapshot.
+    /// From the table's directory: the current snapshot, or an older one.
     pub fn open(
         name: &str,
         dir: &Path,
         owner: &PublicKey,
         snapshot: Option<u64>,
     ) -> Result<Self, InputError> {
-        let current = Self::from_manifest(name, read(&dir.join(FILE_NAME))?, owner)?;
-        let Some(wanted) = snapshot.filter(|wanted| *wanted != current.manifest.snapshot) else {
-            return Ok(current);
-        };
-        let path = snapshot_path(dir, wanted);
-        let bytes = match read(&path) {
-            Err(FileError::Read { source, .. })
-                if source.kind() == std::io::ErrorKind::NotFound =>
-            {
-                return Err(InputError::NoSnapshot {
-                    table: current.manifest.table.clone(),
-                    wanted,
-                    current: current.manifest.snapshot,
-                });
-            }
-            other => other?,
-        };
-        let older = Self::from_manifest(name, bytes, owner)?;
-        let same = older.manifest.table == current.manifest.table;
-        if same && older.manifest.snapshot == wanted {
-            Ok(older)
-        } else {
-            Err(InputError::OtherSnapshot {
-                path,
-                expected: format!("snapshot {wanted} of {}", current.manifest.table),
-                got: format!(
-                    "snapshot {} of {}",
-                    older.manifest.snapshot, older.manifest.table
-                ),
-            })
-        }
-    }
-
-    /// From the exact bytes of a manifest.
-    pub fn from_manifest(
-        name: &str,
-        bytes: Vec<u8>,
-        owner: &PublicKey,
-    ) -> Result<Self, InputError> {
+        let at = snapshot.map_or(At::Current, At::Snapshot);
         Ok(Self {
             name: name.parse()?,
-            manifest: VerifiedManifest::open(&bytes, owner, None)?,
-            bytes,
+            table: Table::open(dir, owner, at)?,
             accepted: Vec::new(),
         })
     }
@@ -93,19 +52,26 @@ impl SealedTable {
 
     /// What its owner signed.
     pub fn manifest(&self) -> &VerifiedManifest {
-        &self.manifest
+        self.table.manifest()
     }
 
-    /// The bytes that the signature is over.
+    /// The manifest as it is on disk.
     pub fn manifest_bytes(&self) -> &[u8] {
-        &self.bytes
+        self.table.manifest_bytes()
+    }
+
+    /// The directory that it was read from.
+    pub fn dir(&self) -> &Path {
+        self.table.dir()
     }
 
     /// Allows to read a column, or the leaves of one, although nothing may authenticate it. False
     /// if there is no such column.
     pub fn accept_unauthenticated(&mut self, column: &str) -> bool {
-        let leaves: Vec<_> = self.manifest.columns.iter();
-        let leaves = leaves
+        let leaves: Vec<_> = self
+            .manifest()
+            .columns
+            .iter()
             .map(|leaf| leaf.path.clone())
             .filter(|path| {
                 path.strip_prefix(column)
@@ -125,10 +91,10 @@ impl SealedTable {
     /// Those of them that are really without authentication in some file.
     pub fn unauthenticated(&self) -> impl Iterator<Item = &str> {
         let bare = |leaf: &&String| {
-            self.manifest
+            self.manifest()
                 .files
                 .iter()
-                .any(|file| is_bare(&self.manifest, file, leaf))
+                .any(|file| is_bare(self.manifest(), file, leaf))
         };
         self.accepted.iter().filter(bare).map(String::as_str)
     }
@@ -151,13 +117,4 @@ fn is_bare(manifest: &Manifest, file: &ManifestFile, leaf: &str) -> bool {
         .iter()
         .any(|column| column.path == leaf && column.key_id.is_none());
     (clear || file.algorithm == Algorithm::GcmCtr) && !file.chunk_digests.contains_key(leaf)
-}
-
-/// Where the manifest of an older snapshot is.
-fn snapshot_path(dir: &Path, snapshot: u64) -> PathBuf {
-    dir.join("_snapshots").join(format!("{snapshot}.json"))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, FileError> {
-    files::read_bytes(path, MAX_MANIFEST as u64)
 }
