@@ -150,7 +150,10 @@ mod tests {
     fn by_name_by_metadata_and_by_master_key() {
         let text = format!(
             "{{\"footer\":\"{}\",\"columns\":{{\"a.b\":\"{}\"}},\"by_key_metadata\":{{\"kc\":\"{}\"}},\"keys\":{{\"m\":\"{}\"}}}}",
-            hex(1), hex(2), hex(3), hex(4)
+            hex(1),
+            hex(2),
+            hex(3),
+            hex(4)
         );
         let keys = ForeignKeys::parse(text.as_bytes()).unwrap();
         assert_eq!(found(&keys, None, None), Some(1));
@@ -162,10 +165,18 @@ mod tests {
         let master = TableKey::from_hex(&hex(4)).unwrap();
         let material = |id: &str| {
             let wrapped = wrap(&[7; 16], &master, id.as_bytes());
-            format!("{{\"keyMaterialType\":\"PKMT1\",\"masterKeyID\":\"{id}\",\"wrappedDEK\":\"{wrapped}\",\"doubleWrapping\":false}}")
+            format!(
+                "{{\"keyMaterialType\":\"PKMT1\",\"masterKeyID\":\"{id}\",\"wrappedDEK\":\"{wrapped}\",\"doubleWrapping\":false}}"
+            )
         };
-        assert_eq!(found(&keys, Some("c"), Some(material("m").as_bytes())), Some(7));
-        assert_eq!(found(&keys, Some("c"), Some(material("n").as_bytes())), None);
+        assert_eq!(
+            found(&keys, Some("c"), Some(material("m").as_bytes())),
+            Some(7)
+        );
+        assert_eq!(
+            found(&keys, Some("c"), Some(material("n").as_bytes())),
+            None
+        );
         let beside = br#"{"keyMaterialType":"PKMT1","internalStorage":false,"keyReference":"r"}"#;
         assert_eq!(found(&keys, Some("c"), Some(beside)), None);
         let store = |name: &str| (name == "r").then(|| material("m").into_bytes());
@@ -174,7 +185,9 @@ mod tests {
         // Material that its master key does not open is an error, not a missing key.
         let wrong = material("m").replace("\"m\"", "\"x\"");
         let keys = ForeignKeys::parse(format!("{{\"keys\":{{\"x\":\"{}\"}}}}", hex(4)).as_bytes());
-        let opened = keys.unwrap().data_key(None, Some(wrong.as_bytes()), &|_| None);
+        let opened = keys
+            .unwrap()
+            .data_key(None, Some(wrong.as_bytes()), &|_| None);
         assert!(matches!(opened, Err(KeyError::Material { id }) if id == "x"));
     }
 

@@ -102,7 +102,11 @@ impl WrappedMaterial {
             Some((between_id, wrapped)) => from_service(wrapped, master, id)
                 .and_then(|between| TableKey::from_slice(&between))
                 .and_then(|between| {
-                    unwrap(&self.wrapped_key, &between, &STANDARD.decode(between_id).ok()?)
+                    unwrap(
+                        &self.wrapped_key,
+                        &between,
+                        &STANDARD.decode(between_id).ok()?,
+                    )
                 }),
         };
         let key = key.ok_or_else(refused)?;
@@ -182,9 +186,8 @@ pub(crate) mod tests {
         for (length, master) in [(16, 16), (24, 32), (32, 24)] {
             let master = key(1, master);
             let bare = wrap(&vec![9; length], &master, b"kf");
-            let local = format!(
-                "{{\"masterKeyVersion\":\"NO_VERSION\",\"encryptedKey\":\"{bare}\"}}"
-            );
+            let local =
+                format!("{{\"masterKeyVersion\":\"NO_VERSION\",\"encryptedKey\":\"{bare}\"}}");
             for wrapped in [&bare, &local] {
                 let opened = open(&single(wrapped), &master).unwrap();
                 assert_eq!(opened.expose(), vec![9; length]);
@@ -222,7 +225,8 @@ pub(crate) mod tests {
 
     #[test]
     fn material_beside_the_file_and_other_things() {
-        let beside = br#"{"keyMaterialType":"PKMT1","internalStorage":false,"keyReference":"footerKey"}"#;
+        let beside =
+            br#"{"keyMaterialType":"PKMT1","internalStorage":false,"keyReference":"footerKey"}"#;
         assert_eq!(
             KeyMaterial::parse(beside),
             Some(KeyMaterial::Beside("footerKey".into()))

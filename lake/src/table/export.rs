@@ -22,7 +22,9 @@ pub fn export_keys(
     let keys = manifest.file_keys(file, kms, &mut |_| true)?;
     let quoted = |text: &str| Value::from(text).to_string();
     let prefix = match &file.aad {
-        ManifestAad::Derived => Value::from(hex::encode(aad_prefix(&manifest.table, &file.file_id))),
+        ManifestAad::Derived => {
+            Value::from(hex::encode(aad_prefix(&manifest.table, &file.file_id)))
+        }
         ManifestAad::Given(prefix) => Value::from(hex::encode(prefix)),
         ManifestAad::None => Value::Null,
     };
@@ -32,7 +34,9 @@ pub fn export_keys(
         .all(|column| column.key_id == Some(table_key(table)));
     // Room for all of it at once, so that growing leaves no copies behind.
     let room = manifest.columns.iter().map(|c| c.path.len() * 6 + 80);
-    let mut text = Zeroizing::new(String::with_capacity(room.sum::<usize>() + path.len() + 2048));
+    let mut text = Zeroizing::new(String::with_capacity(
+        room.sum::<usize>() + path.len() + 2048,
+    ));
     text.push_str("{\"file\":");
     text.push_str(&quoted(path));
     text.push_str(",\"aad_prefix\":");
@@ -42,7 +46,11 @@ pub fn export_keys(
     push_key(&mut text, footer);
     text.push_str(",\"columns\":{");
     let mut first = true;
-    for column in manifest.columns.iter().filter(|column| column.key_id.is_some()) {
+    for column in manifest
+        .columns
+        .iter()
+        .filter(|column| column.key_id.is_some())
+    {
         let own = keys.columns.get(&column.path);
         // Where some columns have keys, files name one for every encrypted column.
         let under_footer = !uniform && !has_own_key(column.key_id.as_deref());
@@ -73,7 +81,8 @@ fn push_key(to: &mut String, key: Option<&DataKey>) {
 }
 
 fn has_own_key(id: Option<&str>) -> bool {
-    id.and_then(KeyId::parse).is_some_and(|id| id.column().is_some())
+    id.and_then(KeyId::parse)
+        .is_some_and(|id| id.column().is_some())
 }
 
 fn table_key(table: &Table) -> String {

@@ -30,11 +30,7 @@ pub struct Rewritten {
 
 /// Writes every file anew under fresh data keys: the same rows in the same order. Older snapshots
 /// keep the old files and keys until they expire.
-pub fn rotate_data(
-    dir: &Path,
-    owner: &OwnerKey,
-    kms: &dyn Kms,
-) -> Result<Rewritten, TableError> {
+pub fn rotate_data(dir: &Path, owner: &OwnerKey, kms: &dyn Kms) -> Result<Rewritten, TableError> {
     rewrite(dir, owner, kms, Order::Kept, |base| {
         (0..base.files.len()).map(|at| at..at + 1).collect()
     })
@@ -118,7 +114,14 @@ fn rewrite(
     let (mut before, mut after, mut rows, mut bytes) = (0, 0, 0, 0_u64);
     let mut at = 0;
     for run in chosen {
-        next.files.extend(manifest.files.get(at..run.start).unwrap_or(&[]).iter().cloned());
+        next.files.extend(
+            manifest
+                .files
+                .get(at..run.start)
+                .unwrap_or(&[])
+                .iter()
+                .cloned(),
+        );
         let old = manifest.files.get(run.clone()).unwrap_or(&[]);
         let number = manifest.files.len().saturating_add(after);
         let made = write_run(base, kms, workspace, &plan, (old, &schema), number)?;
@@ -129,7 +132,8 @@ fn rewrite(
         next.files.extend(made.files);
         at = run.end;
     }
-    next.files.extend(manifest.files.get(at..).unwrap_or(&[]).iter().cloned());
+    next.files
+        .extend(manifest.files.get(at..).unwrap_or(&[]).iter().cloned());
     add_columns(&mut next.columns, plan.columns());
     Ok(Rewritten {
         table: change.commit(next)?,

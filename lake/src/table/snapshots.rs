@@ -7,11 +7,11 @@ use std::path::Path;
 
 use duckblind_protocol::ids::{Digest, PublicKey};
 
+use super::SNAPSHOTS_DIR;
 use super::change::Change;
 use super::error::TableError;
 use super::files::sync_dir;
 use super::open::{At, Table, kept, snapshot_path};
-use super::SNAPSHOTS_DIR;
 use crate::keys::OwnerKey;
 
 /// One snapshot, in short.

@@ -36,7 +36,8 @@ impl Made {
         let root = tempfile::tempdir().unwrap();
         let mut keys = KeyFile::load_or_empty(&root.path().join("keys.json")).unwrap();
         for version in [1, 2, 3] {
-            let columns = ["secret", "n", "w", "s.a", "s.b"].map(|path| KeyId::of_column("t", version, path));
+            let columns =
+                ["secret", "n", "w", "s.a", "s.b"].map(|path| KeyId::of_column("t", version, path));
             keys.generate(&columns).unwrap();
             keys.generate(&[KeyId::of_table("t", version)]).unwrap();
         }

@@ -40,11 +40,7 @@ impl FileReport {
 
 /// Opens every file of a snapshot and authenticates every column chunk. Each report is shown as
 /// soon as it is made; a file that fails does not end the check.
-pub fn verify(
-    table: &Table,
-    kms: &dyn Kms,
-    show: &mut dyn FnMut(&FileReport),
-) -> Vec<FileReport> {
+pub fn verify(table: &Table, kms: &dyn Kms, show: &mut dyn FnMut(&FileReport)) -> Vec<FileReport> {
     let files = table.manifest().files.iter().map(|file| {
         let mut report = FileReport {
             path: file.path.clone(),
@@ -68,7 +64,10 @@ fn verify_file(
     let sealed = table.open_file(file, kms)?;
     report.rows = sealed.rows();
     let metadata = metadata(table.open_file(file, kms)?).map_err(failed)?;
-    let chunks = metadata.row_groups().iter().flat_map(|group| group.columns());
+    let chunks = metadata
+        .row_groups()
+        .iter()
+        .flat_map(|group| group.columns());
     for chunk in chunks {
         match read_chunk(&sealed, chunk) {
             Ok(()) => {}

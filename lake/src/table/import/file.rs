@@ -86,7 +86,10 @@ pub(super) fn find(request: &ImportRequest<'_>, path: &str) -> Result<Found, Imp
             .collect(),
     };
     let footer = keys.footer.iter().map(|key| (None, key));
-    let own = keys.columns.iter().map(|(path, key)| (Some(path.as_str()), key));
+    let own = keys
+        .columns
+        .iter()
+        .map(|(path, key)| (Some(path.as_str()), key));
     for (column, key) in footer.chain(own) {
         let id = key_id(request, column);
         let table = request.table.as_str();
@@ -187,10 +190,7 @@ impl<'a> Foreign<'a> {
     }
 
     /// The keys of the footer and of all columns that have their own.
-    fn keys(
-        &self,
-        columns: &BTreeMap<String, ColumnProtection>,
-    ) -> Result<FileKeys, ImportError> {
+    fn keys(&self, columns: &BTreeMap<String, ColumnProtection>) -> Result<FileKeys, ImportError> {
         let footer = self.key(None, self.about.footer_key_metadata.as_deref())?;
         let mut keys = FileKeys::uniform(footer);
         for (path, protection) in columns {

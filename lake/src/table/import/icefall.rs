@@ -103,10 +103,17 @@ pub fn icefall(dir: &Path, keys: &ForeignKeys) -> Result<Icefall, ImportError> {
     }
     let deleted = |entry: &Entry| entry.deletes.is_some() || entry.deleted_count > 0;
     if listing.row_groups.iter().any(deleted) {
-        return Err(layout(&name, "rows are marked as deleted: compact it first"));
+        return Err(layout(
+            &name,
+            "rows are marked as deleted: compact it first",
+        ));
     }
     Ok(Icefall {
-        files: listing.row_groups.into_iter().map(|entry| entry.data).collect(),
+        files: listing
+            .row_groups
+            .into_iter()
+            .map(|entry| entry.data)
+            .collect(),
         keys: keys.by_ids(&marker.footer_key_id, &marker.column_key_ids),
         aad_prefix,
     })

@@ -146,7 +146,9 @@ fn manifest(request: &ImportRequest<'_>, found: &[Found]) -> Result<Manifest, Im
     let columns = columns(request, found)?;
     if let Some(own) = request.own_keys.iter().find(|own| {
         let id = key_id(request, Some(own));
-        !columns.iter().any(|column| column.key_id.as_ref() == Some(&id))
+        !columns
+            .iter()
+            .any(|column| column.key_id.as_ref() == Some(&id))
     }) {
         return Err(TableError::Unknown {
             table: request.table.to_string(),

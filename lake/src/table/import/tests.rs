@@ -37,7 +37,12 @@ fn write(path: &Path, rows: &RecordBatch, encryption: EncryptionPropertiesBuilde
         .with_file_encryption_properties(encryption.build().unwrap())
         .build();
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).open(path).unwrap();
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(path)
+        .unwrap();
     let mut writer = ArrowWriter::try_new(file, rows.schema(), Some(properties)).unwrap();
     writer.write(rows).unwrap();
     writer.close().unwrap();
@@ -75,7 +80,11 @@ impl Import<'_> {
             files: parquet_files(&self.made.dir()).unwrap(),
             keys,
             aad_prefix: self.prefix.map(<[u8]>::to_vec),
-            own_keys: self.own_keys.iter().map(|name| (*name).to_owned()).collect(),
+            own_keys: self
+                .own_keys
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect(),
         })
     }
 }
@@ -103,13 +112,21 @@ fn every_kind_of_file_stays_as_it_is() {
         (footer, None, &[]),
         (|| footer().with_aad_prefix(b"p".to_vec()), Some(b"p"), &[]),
         (
-            || footer().with_aad_prefix(b"p".to_vec()).with_aad_prefix_storage(true),
+            || {
+                footer()
+                    .with_aad_prefix(b"p".to_vec())
+                    .with_aad_prefix_storage(true)
+            },
             None,
             &[],
         ),
         (|| footer().with_plaintext_footer(true), None, &[]),
         (|| footer().with_column_key("w", COLUMN.to_vec()), None, &[]),
-        (|| footer().with_column_key("w", COLUMN.to_vec()), None, &["w"]),
+        (
+            || footer().with_column_key("w", COLUMN.to_vec()),
+            None,
+            &["w"],
+        ),
         (
             || {
                 footer()
@@ -151,12 +168,26 @@ fn every_kind_of_file_stays_as_it_is() {
         let all = arrow::compute::concat_batches(&rows(0).schema(), &[rows(0), rows(500)]);
         assert_eq!(made.rows(&done.table), all.unwrap(), "kind {at}");
         let reports = verify(&done.table, &made.keys, &mut |_| {});
-        assert!(reports.iter().all(super::super::FileReport::is_whole), "kind {at}");
+        assert!(
+            reports.iter().all(super::super::FileReport::is_whole),
+            "kind {at}"
+        );
         let manifest = done.table.manifest();
         let id = manifest.columns[1].key_id.as_deref();
-        assert_eq!(id, Some(if own_keys.is_empty() { "t-v1" } else { "t-v1:w" }));
+        assert_eq!(
+            id,
+            Some(if own_keys.is_empty() {
+                "t-v1"
+            } else {
+                "t-v1:w"
+            })
+        );
         let aad = &manifest.files[0].aad;
-        assert_eq!(*aad == ManifestAad::None, !(1..=2).contains(&at) && at != 7, "kind {at}");
+        assert_eq!(
+            *aad == ManifestAad::None,
+            !(1..=2).contains(&at) && at != 7,
+            "kind {at}"
+        );
         // `n` is in the clear wherever only `w` has a key.
         assert_eq!(done.clear.is_empty(), at < 4 || at == 7, "kind {at}");
         // And it can be written anew, as a table of ours.
@@ -171,14 +202,19 @@ fn keys_by_metadata_and_by_master_key() {
     let material = |id: &str, key: &[u8]| {
         let master = TableKey::from_hex(&hex::encode(master)).unwrap();
         let wrapped = wrap(key, &master, id.as_bytes());
-        format!("{{\"keyMaterialType\":\"PKMT1\",\"internalStorage\":true,\"masterKeyID\":\"{id}\",\"wrappedDEK\":\"{wrapped}\",\"doubleWrapping\":false}}")
+        format!(
+            "{{\"keyMaterialType\":\"PKMT1\",\"internalStorage\":true,\"masterKeyID\":\"{id}\",\"wrappedDEK\":\"{wrapped}\",\"doubleWrapping\":false}}"
+        )
     };
     let (made, _) = two_files(|| {
         footer()
             .with_footer_key_metadata(b"kf".to_vec())
             .with_column_key_and_metadata("w", COLUMN.to_vec(), b"kc".to_vec())
     });
-    let missing = foreign(&format!("{{\"by_key_metadata\":{{\"kf\":\"{}\"}}}}", hex::encode(FOOTER)));
+    let missing = foreign(&format!(
+        "{{\"by_key_metadata\":{{\"kf\":\"{}\"}}}}",
+        hex::encode(FOOTER)
+    ));
     let error = plain(&made).run(&missing).err().unwrap();
     assert_eq!(error.code(), "DB-LAK-101");
     assert!(error.to_string().contains("column `w`"), "{error}");
@@ -195,18 +231,32 @@ fn keys_by_metadata_and_by_master_key() {
             .with_footer_key_metadata(material("m", &FOOTER).into_bytes())
             .with_column_key_and_metadata("w", COLUMN.to_vec(), material("m", &COLUMN).into_bytes())
     });
-    let keys = |byte: u8| foreign(&format!("{{\"keys\":{{\"m\":\"{}\"}}}}", hex::encode([byte; 16])));
+    let keys = |byte: u8| {
+        foreign(&format!(
+            "{{\"keys\":{{\"m\":\"{}\"}}}}",
+            hex::encode([byte; 16])
+        ))
+    };
     let error = plain(&made).run(&keys(8)).err().unwrap();
     assert_eq!(error.code(), "DB-LAK-012");
     plain(&made).run(&keys(7)).unwrap();
 
     // Material beside the file.
     let beside = |name: &str| {
-        format!("{{\"keyMaterialType\":\"PKMT1\",\"internalStorage\":false,\"keyReference\":\"{name}\"}}")
+        format!(
+            "{{\"keyMaterialType\":\"PKMT1\",\"internalStorage\":false,\"keyReference\":\"{name}\"}}"
+        )
     };
-    let (made, _) = two_files(|| footer().with_footer_key_metadata(beside("footerKey").into_bytes()));
-    assert_eq!(plain(&made).run(&keys(7)).err().unwrap().code(), "DB-LAK-101");
-    for path in ["_KEY_MATERIAL_FOR_a.parquet.json", "sub/_KEY_MATERIAL_FOR_b.parquet.json"] {
+    let (made, _) =
+        two_files(|| footer().with_footer_key_metadata(beside("footerKey").into_bytes()));
+    assert_eq!(
+        plain(&made).run(&keys(7)).err().unwrap().code(),
+        "DB-LAK-101"
+    );
+    for path in [
+        "_KEY_MATERIAL_FOR_a.parquet.json",
+        "sub/_KEY_MATERIAL_FOR_b.parquet.json",
+    ] {
         let store = serde_json::json!({ "footerKey": material("m", &FOOTER) }).to_string();
         fs::write(made.dir().join(path), store).unwrap();
     }
@@ -297,7 +347,11 @@ fn icefall_table() -> Made {
             .with_aad_prefix_storage(true)
     };
     for (name, from) in [("rg_b", 0), ("rg_a", 500), ("rg_old", 9000)] {
-        write(&made.dir().join(format!("{name}.parquet")), &rows(from), kind());
+        write(
+            &made.dir().join(format!("{name}.parquet")),
+            &rows(from),
+            kind(),
+        );
     }
     let text = serde_json::json!({
         "algorithm": "parquet-modular-encryption-v1", "footer_key_id": "events-v1",
@@ -320,7 +374,11 @@ fn listing(made: &Made, more: &serde_json::Value) {
         "format_version": 1, "sequence": 12, "schema_id": 1, "checksum": "sha256:00",
         "row_groups": [first, {"data": "rg_a.parquet", "meta": "rg_a.meta", "fragment_id": 3}],
     });
-    fs::write(made.dir().join("_manifests/000000012.json"), text.to_string()).unwrap();
+    fs::write(
+        made.dir().join("_manifests/000000012.json"),
+        text.to_string(),
+    )
+    .unwrap();
 }
 
 #[test]
@@ -353,7 +411,10 @@ fn tables_of_icefalldb_that_are_refused() {
     let keys = foreign("{}");
     let code = |made: &Made| icefall(&made.dir(), &keys).err().unwrap().code();
     let made = icefall_table();
-    listing(&made, &serde_json::json!({"deletes": "x.del", "deleted_count": 1}));
+    listing(
+        &made,
+        &serde_json::json!({"deletes": "x.del", "deleted_count": 1}),
+    );
     assert_eq!(code(&made), "DB-LAK-103");
     listing(&made, &serde_json::json!({}));
     assert!(icefall(&made.dir(), &keys).is_ok());
@@ -363,14 +424,20 @@ fn tables_of_icefalldb_that_are_refused() {
     assert_eq!(code(&made), "DB-LAK-103");
     for (name, text) in [
         ("_encryption.json", "{}"),
-        ("_encryption.json", "{\"algorithm\":\"rot13\",\"footer_key_id\":\"x\"}"),
+        (
+            "_encryption.json",
+            "{\"algorithm\":\"rot13\",\"footer_key_id\":\"x\"}",
+        ),
         (
             "_encryption.json",
             "{\"algorithm\":\"parquet-modular-encryption-v1\",\"footer_key_id\":\"x\",\"aad_prefix\":\"?\"}",
         ),
         ("_manifest.json", "{\"latest\":-1}"),
         ("_manifest.json", "[]"),
-        ("_manifests/000000012.json", "{\"format_version\":1,\"sequence\":11,\"row_groups\":[]}"),
+        (
+            "_manifests/000000012.json",
+            "{\"format_version\":1,\"sequence\":11,\"row_groups\":[]}",
+        ),
     ] {
         let made = icefall_table();
         fs::write(made.dir().join(name), text).unwrap();

@@ -50,7 +50,11 @@ fn numbers(rows: &RecordBatch) -> Vec<i64> {
 
 fn key_of<'a>(table: &'a Table, path: &str) -> Option<&'a str> {
     let mut columns = table.manifest().columns.iter();
-    columns.find(|column| column.path == path).unwrap().key_id.as_deref()
+    columns
+        .find(|column| column.path == path)
+        .unwrap()
+        .key_id
+        .as_deref()
 }
 
 #[test]
@@ -76,9 +80,17 @@ fn appended_rows_come_last_and_old_snapshots_stay() {
         let [.., last] = &table.manifest().files[..] else {
             panic!("files")
         };
-        let own = last.wrapped_keys.iter().filter(|key| key.column.is_some()).count();
+        let own = last
+            .wrapped_keys
+            .iter()
+            .filter(|key| key.column.is_some())
+            .count();
         assert_eq!(own, usize::from(key_of(&table, "secret") != Some("t-v1")));
-        assert!(verify(&table, &made.keys, &mut |_| {}).iter().all(|file| file.is_whole()));
+        assert!(
+            verify(&table, &made.keys, &mut |_| {})
+                .iter()
+                .all(|file| file.is_whole())
+        );
     }
 }
 
@@ -108,7 +120,11 @@ fn new_columns_are_protected_as_said() {
     assert_eq!(words.null_count(), 2);
     assert_eq!(words.value(2), "new");
     // The file before has no such column, and that is no error.
-    assert!(verify(&table, &made.keys, &mut |_| {}).iter().all(|file| file.is_whole()));
+    assert!(
+        verify(&table, &made.keys, &mut |_| {})
+            .iter()
+            .all(|file| file.is_whole())
+    );
     // A rotation and a rewrite of it all.
     let table = rotate_keys(&made.dir(), &made.owner, &made.keys).unwrap();
     assert_eq!(key_of(&table, "s.b"), Some("t-v2:s.b"));
@@ -120,7 +136,9 @@ fn new_columns_are_protected_as_said() {
         clear: vec!["w".into()],
         ..NewColumns::default()
     };
-    let table = add(&made, "{\"n\":9,\"secret\":\"z\",\"w\":\"new\"}\n", said).unwrap().table;
+    let table = add(&made, "{\"n\":9,\"secret\":\"z\",\"w\":\"new\"}\n", said)
+        .unwrap()
+        .table;
     assert_eq!(key_of(&table, "w"), None);
     assert!(table.manifest().files[1].chunk_digests.contains_key("w"));
 }
@@ -151,12 +169,20 @@ fn fresh_data_keys_for_the_same_rows() {
         assert_eq!(made.rows(&done.table), rows);
         assert_eq!(done.table.manifest().columns, first.manifest().columns);
         let ids = |table: &Table| -> BTreeSet<_> {
-            table.manifest().files.iter().map(|file| file.file_id).collect()
+            table
+                .manifest()
+                .files
+                .iter()
+                .map(|file| file.file_id)
+                .collect()
         };
         assert!(ids(&first).is_disjoint(&ids(&done.table)));
         let key = |table: &Table| {
             let file = &table.manifest().files[0];
-            let keys = table.manifest().file_keys(file, &made.keys, &mut |_| true).unwrap();
+            let keys = table
+                .manifest()
+                .file_keys(file, &made.keys, &mut |_| true)
+                .unwrap();
             keys.footer.unwrap().expose().to_vec()
         };
         assert_ne!(key(&first), key(&done.table));
@@ -209,12 +235,19 @@ fn changed_files_are_not_copied_into_new_ones() {
     fs::write(&path, &bad).unwrap();
     let before = made.tree();
     let code = |error: TableError| {
-        assert!(error.to_string().contains(&table.manifest().files[1].path), "{error}");
+        assert!(
+            error.to_string().contains(&table.manifest().files[1].path),
+            "{error}"
+        );
         error.code()
     };
-    let error = rotate_data(&made.dir(), &made.owner, &made.keys).err().unwrap();
+    let error = rotate_data(&made.dir(), &made.owner, &made.keys)
+        .err()
+        .unwrap();
     assert_eq!(code(error), "DB-LAK-074");
-    let error = compact(&made.dir(), &made.owner, &made.keys, 1 << 20).err().unwrap();
+    let error = compact(&made.dir(), &made.owner, &made.keys, 1 << 20)
+        .err()
+        .unwrap();
     assert_eq!(code(error), "DB-LAK-074");
     assert_eq!(made.tree(), before);
     let mut seen = 0;
@@ -223,7 +256,11 @@ fn changed_files_are_not_copied_into_new_ones() {
     assert!(reports[0].is_whole() && reports[0].rows == 2);
     assert_eq!(reports[1].error.as_ref().unwrap().code(), "DB-LAK-074");
     fs::write(&path, &good).unwrap();
-    assert!(verify(&table, &made.keys, &mut |_| {}).iter().all(|file| file.is_whole()));
+    assert!(
+        verify(&table, &made.keys, &mut |_| {})
+            .iter()
+            .all(|file| file.is_whole())
+    );
     fs::remove_file(&path).unwrap();
     let reports = verify(&table, &made.keys, &mut |_| {});
     assert_eq!(reports[1].error.as_ref().unwrap().code(), "DB-LAK-060");
@@ -235,8 +272,10 @@ fn a_missing_column_key_is_named() {
     let table = made.open(At::Current);
     let dir = tempfile::tempdir().unwrap();
     let mut file = KeyFile::load_or_empty(&dir.path().join("keys.json")).unwrap();
-    file.insert("t-v1", made.keys.table_key("t-v1").unwrap()).unwrap();
-    file.generate(&[KeyId::of_table("t", 2), KeyId::of_column("t", 2, "secret")]).unwrap();
+    file.insert("t-v1", made.keys.table_key("t-v1").unwrap())
+        .unwrap();
+    file.generate(&[KeyId::of_table("t", 2), KeyId::of_column("t", 2, "secret")])
+        .unwrap();
     let some = KeyProvider::new([file]);
     let reports = verify(&table, &some, &mut |_| {});
     assert!(reports[0].unread.contains("secret") && reports[0].error.is_none());
@@ -275,9 +314,17 @@ fn exported_keys_open_the_file_elsewhere() {
             ArrowReaderOptions::new().with_file_decryption_properties(keys.build().unwrap());
         let file = fs::File::open(made.dir().join(path)).unwrap();
         let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options);
-        let rows: Vec<_> = reader.unwrap().build().unwrap().map(Result::unwrap).collect();
+        let rows: Vec<_> = reader
+            .unwrap()
+            .build()
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
         assert_eq!(rows[0].columns(), made.rows(&table).columns());
-        assert_eq!(export_keys(&table, "x", &made.keys).err().unwrap().code(), "DB-LAK-100");
+        assert_eq!(
+            export_keys(&table, "x", &made.keys).err().unwrap().code(),
+            "DB-LAK-100"
+        );
     }
 }
 
@@ -296,10 +343,18 @@ fn a_wrapped_key_is_one_that_the_manifest_could_hold() {
                 *known = wrapped.clone();
             }
         }
-        let keys = manifest.file_keys(&manifest.files[0], &made.keys, &mut |_| true).unwrap();
+        let keys = manifest
+            .file_keys(&manifest.files[0], &made.keys, &mut |_| true)
+            .unwrap();
         let opened = match column {
             None => keys.footer.unwrap(),
-            Some(path) => keys.columns.into_iter().find(|(at, _)| at == path).unwrap().1,
+            Some(path) => {
+                keys.columns
+                    .into_iter()
+                    .find(|(at, _)| at == path)
+                    .unwrap()
+                    .1
+            }
         };
         assert_eq!(opened.expose(), key.expose());
     }
@@ -330,8 +385,14 @@ fn obstacles_at_every_step_leave_the_table() {
         drop(super::Change::begin(&made.dir(), &made.owner).unwrap());
         obstacle(&made.dir());
         let before = made.tree();
-        assert!(add(&made, ONE, NewColumns::default()).is_err(), "obstacle {at}");
-        assert!(rotate_keys(&made.dir(), &made.owner, &made.keys).is_err(), "obstacle {at}");
+        assert!(
+            add(&made, ONE, NewColumns::default()).is_err(),
+            "obstacle {at}"
+        );
+        assert!(
+            rotate_keys(&made.dir(), &made.owner, &made.keys).is_err(),
+            "obstacle {at}"
+        );
         assert_eq!(made.tree(), before, "obstacle {at}");
     }
 }
