@@ -37,6 +37,7 @@ codes! {
     TableName = "DB-LAK-009", "A table name is not allowed.";
     KeyCollision = "DB-LAK-010", "Two key ids share one environment variable, and it is set.";
     KeySame = "DB-LAK-011", "A key that should be new is the old one.";
+    KeyMaterial = "DB-LAK-012", "Key material of a file encrypted elsewhere does not open.";
     ManifestSize = "DB-LAK-020", "A manifest is larger than any manifest may be.";
     ManifestForm = "DB-LAK-021", "A manifest does not parse.";
     ManifestVersion = "DB-LAK-022", "A manifest has a version that is not known here.";
@@ -91,6 +92,10 @@ codes! {
     TableSchema = "DB-LAK-098", "Rows do not fit the table.";
     TableNothing = "DB-LAK-099", "There is nothing to do.";
     FileUnknown = "DB-LAK-100", "A table has no such file or column.";
+    ImportKey = "DB-LAK-101", "A key of a file to be imported is not known.";
+    ImportFile = "DB-LAK-102", "A file to be imported cannot be used.";
+    ImportLayout = "DB-LAK-103", "A directory does not have the layout that is to be imported.";
+    ImportMixed = "DB-LAK-104", "Files to be imported do not fit together as one table.";
 }
 
 #[cfg(test)]

@@ -83,6 +83,12 @@ pub enum KeyError {
         /// The table key's id.
         id: String,
     },
+    /// Key material of a file does not open with its master key.
+    #[error("key material of the file does not open with master key `{id}`")]
+    Material {
+        /// The master key's id.
+        id: String,
+    },
     /// Not 16, 24 or 32 bytes.
     #[error("a key of {got} bytes")]
     Length {
@@ -105,6 +111,7 @@ impl Coded for KeyError {
             Self::Missing { .. } => LakeCode::KeyMissing,
             Self::Exists { .. } => LakeCode::KeyExists,
             Self::Unwrap { .. } => LakeCode::KeyUnwrap,
+            Self::Material { .. } => LakeCode::KeyMaterial,
             Self::Length { .. } => LakeCode::KeyLength,
             Self::Randomness => LakeCode::Randomness,
         }
@@ -120,6 +127,7 @@ impl Coded for KeyError {
             Self::Mode { .. }
             | Self::Missing { .. }
             | Self::Unwrap { .. }
+            | Self::Material { .. }
             | Self::Length { .. } => Exit::Rejected,
             Self::Randomness => Exit::Internal,
         }
@@ -179,6 +187,9 @@ impl Coded for KeyError {
             }
             Self::Unwrap { .. } => {
                 "this is not the key that the table was sealed with, or the manifest is of another table".into()
+            }
+            Self::Material { .. } => {
+                "it is another master key, or the key service wraps in a way of its own: give the raw keys".into()
             }
             Self::Length { .. } => return None,
             Self::Randomness => "this machine cannot make keys: look at its kernel".into(),

@@ -1,15 +1,12 @@
 //! The key file: `{"keys":{"orders-v1":"<hex>"}}`, mode 0600 or refused. Keys have 32, 48 or 64
 //! hex digits. The same text may come through an open descriptor.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use zeroize::Zeroizing;
 
 use super::error::KeyError;
@@ -28,7 +25,7 @@ pub struct KeyFile {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wire {
-    #[serde(deserialize_with = "keys")]
+    #[serde(deserialize_with = "super::foreign::map")]
     keys: BTreeMap<String, TableKey>,
 }
 
@@ -163,33 +160,6 @@ impl KeyFile {
         text.push_str("}}\n");
         private_file::write(&self.path, text.as_bytes(), true)
     }
-}
-
-fn keys<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, TableKey>, D::Error> {
-    struct Keys;
-
-    impl<'de> Visitor<'de> for Keys {
-        type Value = BTreeMap<String, TableKey>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("keys by id")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            use serde::de::Error as _;
-            let mut keys = BTreeMap::new();
-            // `&str` borrows from the wiped buffer; a key written with escapes is refused.
-            while let Some((id, hex)) = map.next_entry::<Cow<'de, str>, &'de str>()? {
-                let key = TableKey::from_hex(hex).ok_or_else(|| A::Error::custom("not a key"))?;
-                if keys.insert(id.into_owned(), key).is_some() {
-                    return Err(A::Error::custom("an id twice"));
-                }
-            }
-            Ok(keys)
-        }
-    }
-
-    from.deserialize_map(Keys)
 }
 
 #[cfg(test)]

@@ -23,6 +23,12 @@ impl TableKey {
         Ok(Self(bytes))
     }
 
+    /// A copy of the bytes; `None` unless AES knows their number.
+    pub(crate) fn from_slice(bytes: &[u8]) -> Option<Self> {
+        algorithm(bytes.len())?;
+        Some(Self(SecretBox::new(Box::new(bytes.to_vec()))))
+    }
+
     /// From 32, 48 or 64 hex digits; `None` if they are not.
     pub fn from_hex(text: &str) -> Option<Self> {
         algorithm(text.len() / 2)?;

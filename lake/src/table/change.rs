@@ -25,8 +25,18 @@ pub struct Change<'a> {
 }
 
 impl<'a> Change<'a> {
-    /// Starts a table in a directory that has none, and is made if it is not there.
+    /// Starts a table in a directory that has none, and is made if it is not there. Data files that
+    /// an earlier try left are removed.
     pub fn create(dir: &Path, owner: &'a OwnerKey) -> Result<Self, TableError> {
+        let change = Self::adopt(dir, owner)?;
+        if !change.lock.is_first() {
+            sweep(dir, None);
+        }
+        Ok(change)
+    }
+
+    /// Starts a table of files that are there already: nothing is taken for a leftover.
+    pub(super) fn adopt(dir: &Path, owner: &'a OwnerKey) -> Result<Self, TableError> {
         let workspace = Workspace::open(dir)?;
         let lock = Lock::take(dir)?;
         let path = dir.join(FILE_NAME);
@@ -38,9 +48,6 @@ impl<'a> Change<'a> {
         // A table whose manifest was lost is not written over.
         if !super::open::kept(dir)?.is_empty() {
             return Err(TableError::Exists { dir: dir.into() });
-        }
-        if !lock.is_first() {
-            sweep(dir, None);
         }
         Ok(Self {
             dir: dir.into(),

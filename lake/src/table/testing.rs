@@ -5,9 +5,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use arrow::record_batch::RecordBatch;
 use tempfile::TempDir;
 
+use super::rows::{self, TableRows};
 use super::{At, Table};
 use crate::keys::{KeyFile, KeyProvider, OwnerKey};
 use crate::names::KeyId;
@@ -33,7 +36,8 @@ impl Made {
         let root = tempfile::tempdir().unwrap();
         let mut keys = KeyFile::load_or_empty(&root.path().join("keys.json")).unwrap();
         for version in [1, 2, 3] {
-            let columns = ["secret", "n", "w"].map(|path| KeyId::of_column("t", version, path));
+            let columns =
+                ["secret", "n", "w", "s.a", "s.b"].map(|path| KeyId::of_column("t", version, path));
             keys.generate(&columns).unwrap();
             keys.generate(&[KeyId::of_table("t", version)]).unwrap();
         }
@@ -83,15 +87,13 @@ impl Made {
         tree
     }
 
-    /// All of the virtual files' bytes, in order: opens and authenticates all of a snapshot.
-    pub(crate) fn plaintext(&self, table: &Table) -> Vec<Vec<u8>> {
-        let files = table.manifest().files.iter().map(|file| {
-            let file = table.open_file(file, &self.keys).unwrap();
-            let mut bytes = vec![0; usize::try_from(file.virtual_len()).unwrap()];
-            file.read_at(&mut bytes, 0).unwrap();
-            bytes
-        });
-        files.collect()
+    /// All rows of a snapshot, in order.
+    pub(crate) fn rows(&self, table: &Table) -> RecordBatch {
+        let schema = rows::schema(table, &self.keys).unwrap();
+        let files = &table.manifest().files;
+        let all = TableRows::new(table, &self.keys, Arc::clone(&schema), files);
+        let batches: Vec<_> = all.map(Result::unwrap).collect();
+        arrow::compute::concat_batches(&schema, &batches).unwrap()
     }
 }
 

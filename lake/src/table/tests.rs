@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod grow;
+
 use std::fs;
 
 use duckblind_protocol::coded::Coded as _;
@@ -61,7 +63,7 @@ fn snapshots_time_travel_and_expiry() {
     assert_eq!(list[2].digest, first.manifest().digest());
 
     // The file that only snapshot 1 names goes with it.
-    let before = made.plaintext(&third);
+    let before = made.rows(&third);
     let kept = expire(&made.dir(), &made.owner, 3).unwrap();
     assert_eq!((kept.snapshots, kept.files), (0, 0));
     let gone = expire(&made.dir(), &made.owner, 2).unwrap();
@@ -73,7 +75,7 @@ fn snapshots_time_travel_and_expiry() {
     );
     let gone = expire(&made.dir(), &made.owner, 0).unwrap();
     assert_eq!((gone.snapshots, gone.files), (1, 0));
-    assert_eq!(made.plaintext(&made.open(At::Current)), before);
+    assert_eq!(made.rows(&made.open(At::Current)), before);
     assert_eq!(snapshots(&made.dir(), &owner).unwrap().len(), 1);
     // One data file, one manifest.
     assert_eq!(made.tree().len(), 2);
@@ -158,11 +160,12 @@ fn a_history_that_is_not_the_tables_own() {
 
 #[test]
 fn lies_about_files_are_found_before_a_row_is_read() {
-    let lies: [(&str, fn(&mut Manifest)); 6] = [
+    type Lie = fn(&mut Manifest);
+    let lies: [(&str, Lie); 6] = [
         ("DB-LAK-061", |m| m.files[0].size += 1),
         ("DB-LAK-065", |m| m.files[0].footer_digest = Digest::of(b"")),
         ("DB-LAK-006", |m| {
-            m.files[0].file_id = FileId::from_bytes([9; 16])
+            m.files[0].file_id = FileId::from_bytes([9; 16]);
         }),
         ("DB-LAK-061", |m| {
             let other = m.files[1].path.clone();
@@ -207,7 +210,7 @@ fn one_writer_at_a_time() {
     assert_eq!(error.code(), "DB-LAK-092");
     assert!(error.to_string().contains(LOCK_NAME));
     // Readers do not mind.
-    made.plaintext(&made.open(At::Current));
+    made.rows(&made.open(At::Current));
     drop(writer);
     let again = Change::begin(&made.dir(), &made.owner).unwrap();
 
@@ -327,7 +330,7 @@ fn killed_between_the_steps_of_a_commit() {
 fn rotation_wraps_anew_and_touches_no_data() {
     let made = made();
     let first = made.open(At::Current);
-    let plaintext = made.plaintext(&first);
+    let rows = made.rows(&first);
     let data: Vec<_> = made
         .tree()
         .into_iter()
@@ -339,9 +342,9 @@ fn rotation_wraps_anew_and_touches_no_data() {
         second.manifest().key_ids().into_iter().collect::<Vec<_>>(),
         ["t-v2"]
     );
-    assert_eq!(made.plaintext(&second), plaintext);
+    assert_eq!(made.rows(&second), rows);
     // The old snapshot opens with the old key.
-    assert_eq!(made.plaintext(&made.open(At::Snapshot(1))), plaintext);
+    assert_eq!(made.rows(&made.open(At::Snapshot(1))), rows);
     let tree = made.tree();
     assert!(
         data.iter()
