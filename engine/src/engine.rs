@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use duckblind_lake::manifest::SchemaField;
+use duckblind_lake::manifest::Manifest;
 use duckblind_lake::sealed_file::SealedFile;
 
 use crate::connection::{Connection, InterruptHandle};
 use crate::error::EngineError;
-use crate::file_system::{Files, VirtualFile};
+use crate::file_system::{Files, NamedFile, VirtualFile};
 use crate::lock_down;
 use crate::rows::Rows;
 use crate::settings::Settings;
@@ -82,18 +82,29 @@ impl Engine {
         self.add_files(name, Some(columns), files)
     }
 
-    /// Makes a table of sealed files with the columns of its manifest, which each file may have or not.
+    /// Makes a table of a manifest's files, opened, in its order. Every file may have all columns or
+    /// some; errors name the files as the manifest does.
     pub fn add_sealed_table(
         &mut self,
         name: &str,
-        schema: &[SchemaField],
+        manifest: &Manifest,
         files: Vec<SealedFile>,
     ) -> Result<(), EngineError> {
-        let columns: Vec<String> = schema.iter().map(|field| field.name.clone()).collect();
-        if files.iter().all(|file| file.column_names() == columns) {
-            self.add_table(name, files)
+        let schema = manifest.schema.iter();
+        let columns: Vec<String> = schema.map(|field| field.name.clone()).collect();
+        let alike = files.iter().all(|file| file.column_names() == columns);
+        let named = files
+            .into_iter()
+            .zip(&manifest.files)
+            .map(|(file, known)| NamedFile {
+                file,
+                name: format!("table {name}, file {}", known.path),
+            })
+            .collect();
+        if alike {
+            self.add_table(name, named)
         } else {
-            self.add_table_with(name, &columns, files)
+            self.add_table_with(name, &columns, named)
         }
     }
 

@@ -36,13 +36,13 @@ pub(crate) fn open(
         for (file, keys) in manifest.files.iter().zip(needed.files) {
             let opened = open_file(table, file, keys).map_err(|error| {
                 let mut error = EngineError::Data(error).to_job_error();
-                error.message = format!("table {}: {}: {error}", table.name(), file.path);
+                error.message = format!("table {}, file {}: {error}", table.name(), file.path);
                 JobFailure::failed(error, sql)
             })?;
             files.push(opened);
         }
         engine
-            .add_sealed_table(table.name(), &manifest.schema, files)
+            .add_sealed_table(table.name(), manifest, files)
             .map_err(failed)?;
     }
     Ok((engine, missing))

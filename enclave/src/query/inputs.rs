@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use duckblind_engine::EngineError;
 use duckblind_lake::keys::{DataKey, FileKeys};
-use duckblind_lake::manifest::{ManifestError, ManifestFile, SchemaField, VerifiedManifest};
+use duckblind_lake::manifest::{ManifestError, ManifestFile, VerifiedManifest};
 use duckblind_lake::sealed_file::{FileSpec, LakeError, LocalFile, SealedFile};
 use duckblind_protocol::body::QueryInput;
 use duckblind_protocol::coded::Coded as _;
@@ -18,7 +18,7 @@ use duckblind_protocol::order::OrderInput;
 /// One table of a job, ready for the engine.
 pub(super) struct Table {
     pub(super) name: String,
-    pub(super) schema: Vec<SchemaField>,
+    pub(super) manifest: VerifiedManifest,
     pub(super) files: Vec<SealedFile>,
 }
 
@@ -80,14 +80,15 @@ fn table(
         open_file(stored, spec)
             .map_err(|error| EngineError::Data(error).to_job_error())
             .map_err(|mut error| {
-                error.message = format!("input {name}: {}: {}", file.path, error.message);
+                error.message = format!("table {name}, file {}: {}", file.path, error.message);
                 error
             })
     });
+    let files = opened.collect::<Result<_, _>>()?;
     Ok(Table {
         name: name.clone(),
-        schema: manifest.schema.clone(),
-        files: opened.collect::<Result<_, _>>()?,
+        manifest,
+        files,
     })
 }
 

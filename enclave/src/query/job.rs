@@ -81,7 +81,7 @@ fn start(
     let told = |error: EngineError| error.to_job_error();
     for table in tables {
         engine
-            .add_sealed_table(&table.name, &table.schema, table.files)
+            .add_sealed_table(&table.name, &table.manifest, table.files)
             .map_err(told)?;
     }
     engine

@@ -242,27 +242,3 @@ fn columns_that_a_file_lacks_are_null_there() {
             .is_err()
     );
 }
-
-#[test]
-fn a_manifests_schema_decides_whether_files_differ() {
-    use duckblind_lake::manifest::SchemaField;
-    let schema: Vec<_> = ["key", "flag"]
-        .map(|name| SchemaField {
-            name: name.into(),
-            data_type: String::new(),
-            nullable: true,
-        })
-        .into();
-    let mut engine = engine();
-    let whole = || sealed(&only(&items(0, 10), &[0, 4]));
-    let older = sealed(&only(&items(10, 5), &[0]));
-    engine
-        .add_sealed_table("same", &schema, vec![whole(), whole()])
-        .unwrap();
-    engine
-        .add_sealed_table("evolved", &schema, vec![whole(), older])
-        .unwrap();
-    assert_eq!(ask_number(&engine, "SELECT count(flag) FROM same"), 20);
-    assert_eq!(ask_number(&engine, "SELECT count(flag) FROM evolved"), 10);
-    assert_eq!(ask_number(&engine, "SELECT count(*) FROM evolved"), 15);
-}
