@@ -229,6 +229,7 @@ fn data_code(error: &LakeError) -> JobCode {
     match error.kind() {
         ErrorKind::Unreadable => JobCode::InputMissing,
         ErrorKind::Size => JobCode::InputSize,
+        ErrorKind::KeyMissing => JobCode::KeyMissing,
         ErrorKind::KeyWrong => JobCode::KeyWrong,
         ErrorKind::Tampered | ErrorKind::Unsupported | ErrorKind::Malformed => {
             JobCode::DataTampered

@@ -68,15 +68,20 @@ codes! {
     FileTruncated = "DB-LAK-064", "A sealed file ends too early.";
     FooterDigest = "DB-LAK-065", "A sealed file's footer is not the one in the manifest.";
     KeyWrong = "DB-LAK-066", "A sealed file's footer does not open with the key given.";
-    Algorithm = "DB-LAK-067", "A file is encrypted in a way that is not supported.";
+    Algorithm = "DB-LAK-067", "A file is encrypted with an unknown algorithm.";
     AadPrefix = "DB-LAK-068", "A sealed file and its manifest disagree about the AAD prefix.";
     CryptoForm = "DB-LAK-069", "A sealed file's crypto metadata is malformed.";
     FooterForm = "DB-LAK-070", "A sealed file's footer is malformed.";
     ColumnClear = "DB-LAK-071", "A column of a sealed file is in the clear.";
-    ColumnKey = "DB-LAK-072", "A column has a key of its own.";
     Layout = "DB-LAK-073", "A sealed file's column chunks lie where they cannot lie.";
     DataTampered = "DB-LAK-074", "A page does not authenticate.";
     PageForm = "DB-LAK-075", "A page header is malformed.";
+    ColumnKeyMissing = "DB-LAK-076", "The key of a column is missing.";
+    ColumnKeyWrong = "DB-LAK-077", "A column does not open with the key given.";
+    Unauthenticated = "DB-LAK-078", "A column carries no tags, and no digest of it is known.";
+    ChunkDigest = "DB-LAK-079", "A stored column chunk is not the one in the manifest.";
+    FooterSignature = "DB-LAK-080", "The signature of a footer in the clear does not hold.";
+    FooterKeyMissing = "DB-LAK-081", "The key of a sealed file's footer is missing.";
 }
 
 #[cfg(test)]

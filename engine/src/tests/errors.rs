@@ -159,7 +159,7 @@ fn a_reader_s_error_comes_back_as_it_was() {
     let (engine, broken) = breaking(|| {
         Err(LakeError::Tampered {
             row_group: 1,
-            column: 2,
+            column: "remark".into(),
             page: "3".into(),
         })
     });
@@ -171,12 +171,13 @@ fn a_reader_s_error_comes_back_as_it_was() {
     let error = error_of(&engine, "SELECT sum(length(remark)) FROM items");
     let EngineError::Data(LakeError::Tampered {
         row_group: 1,
-        column: 2,
+        column,
         ..
     }) = &error
     else {
         panic!("{error:?}");
     };
+    assert_eq!(column, "remark");
     assert_eq!(
         (error.job_code(), error.exit()),
         (JobCode::DataTampered, Exit::Rejected)

@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
-use bytes::Bytes;
 use duckblind_protocol::coded::{Coded as _, Exit};
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::encryption::decrypt::FileDecryptionProperties;
@@ -22,6 +21,7 @@ use super::*;
 use crate::keys::{OwnerKey, TableKey};
 use crate::manifest::{FILE_NAME, VerifiedManifest};
 use crate::names::aad_prefix;
+use crate::sealed_file::testing::decode;
 use crate::sealed_file::{LocalFile, SealedFile};
 
 struct Bench {
@@ -95,10 +95,7 @@ impl Bench {
             let source = LocalFile::new(fs::File::open(&path).unwrap()).unwrap();
             let sealed =
                 SealedFile::open(Arc::new(source), manifest.file_spec(file, keys)).unwrap();
-            let mut bytes = vec![0; usize::try_from(sealed.virtual_len()).unwrap()];
-            sealed.read_at(&mut bytes, 0).unwrap();
-            let plain = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).unwrap();
-            assert_eq!(&collect(plain), batches.last().unwrap());
+            assert_eq!(&decode(sealed), batches.last().unwrap());
         }
         batches
     }

@@ -8,10 +8,13 @@ pub(super) const MAX_FILE_AAD: usize = 512;
 #[repr(u8)]
 pub(super) enum Module {
     Footer = 0,
+    ColumnMetadata = 1,
     DataPage = 2,
     DictionaryPage = 3,
     DataPageHeader = 4,
     DictionaryPageHeader = 5,
+    BloomFilterHeader = 8,
+    BloomFilterBitset = 9,
 }
 
 /// Which page of its chunk.
@@ -75,6 +78,12 @@ impl Aad {
         self.as_slice()
     }
 
+    /// Turns to a module of which a chunk has one.
+    pub(super) fn only(&mut self, module: Module) -> &[u8] {
+        self.set(module, None);
+        self.as_slice()
+    }
+
     /// The bytes.
     pub(super) fn as_slice(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or(&[])
@@ -112,6 +121,14 @@ mod tests {
         assert_eq!(
             aad.body(PageId::Data(0)),
             b"file\x02\x02\x01\x03\x00\x00\x00"
+        );
+        assert_eq!(
+            aad.only(Module::ColumnMetadata),
+            b"file\x01\x02\x01\x03\x00"
+        );
+        assert_eq!(
+            aad.only(Module::BloomFilterBitset),
+            b"file\x09\x02\x01\x03\x00"
         );
         assert!(Aad::new(&[0; MAX_FILE_AAD + 1], 0, 0).is_none());
         assert!(Aad::new(&[0; MAX_FILE_AAD], 0, 0).is_some());

@@ -1,17 +1,21 @@
-//! The table of column chunks: where each lies, in the order of the file.
+//! Column chunks: where each lies as stored, and how it is protected.
 
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use std::sync::{Arc, OnceLock};
 
+use duckblind_protocol::ids::Digest;
+
+use super::cipher::Cipher;
+use super::column_metadata::ColumnMetadata;
 use super::error::LakeError;
 use super::footer::HEAD;
-use super::modules::OVERHEAD;
+use super::modules::{LENGTH, NONCE, OVERHEAD};
+use super::verify::Verified;
 
 /// One column chunk.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Chunk {
-    /// Offset in the stored file and in the virtual one.
+    /// Offset in the stored file.
     pub(super) start: u64,
-    /// Stored bytes, and the room in the virtual file.
+    /// Stored bytes.
     pub(super) stored: u64,
     /// Plaintext bytes, where the footer tells how many pages there are.
     pub(super) exact: Option<u64>,
@@ -21,6 +25,48 @@ pub(super) struct Chunk {
     pub(super) column: i16,
     /// Whether the first page is a dictionary.
     pub(super) dictionary: bool,
+    /// Its cipher.
+    pub(super) protection: Protection,
+    /// What stands in for tags where there are none.
+    pub(super) untagged: Option<Untagged>,
+}
+
+/// How a chunk's pages are protected.
+#[derive(Clone)]
+pub(super) enum Protection {
+    /// AES_GCM_V1.
+    Gcm(Arc<Cipher>),
+    /// AES_GCM_CTR_V1: bodies without tags.
+    Ctr(Arc<Cipher>),
+    /// Not at all.
+    Clear,
+}
+
+/// A chunk whose bytes, or some of them, carry no tags.
+pub(super) struct Untagged {
+    /// SHA-256 of the stored chunk.
+    pub(super) digest: Option<Digest>,
+    /// Whether it may be read although nothing is known of it.
+    pub(super) accepted: bool,
+    /// Set once its stored bytes were seen to be those of the digest.
+    pub(super) verified: OnceLock<Verified>,
+}
+
+impl Protection {
+    /// What a page loses when its two modules are opened.
+    fn page_overhead(&self) -> u64 {
+        let bytes = match self {
+            Self::Gcm(_) => 2 * OVERHEAD,
+            Self::Ctr(_) => OVERHEAD + LENGTH + NONCE,
+            Self::Clear => 0,
+        };
+        bytes as u64
+    }
+
+    /// Whether every byte of it carries a tag.
+    pub(super) fn is_tagged(&self) -> bool {
+        matches!(self, Self::Gcm(_))
+    }
 }
 
 impl Chunk {
@@ -28,84 +74,48 @@ impl Chunk {
     pub(super) fn end(&self) -> u64 {
         self.start + self.stored
     }
+
+    /// The room that it takes in the virtual file: its plaintext, where that is known.
+    pub(super) fn room(&self) -> u64 {
+        self.exact.unwrap_or(self.stored)
+    }
 }
 
-/// What a page loses when its two modules are opened.
-const PAGE_OVERHEAD: u64 = 2 * OVERHEAD as u64;
-
-/// Chunks of `metadata`, sorted by place: inside the file, before the footer, none over another.
-pub(super) fn table(metadata: &ParquetMetaData, footer: u64) -> Result<Vec<Chunk>, LakeError> {
-    let counted = metadata
-        .file_metadata()
-        .created_by()
-        .is_some_and(|writer| writer.starts_with(crate::seal::CREATED_BY));
-    let mut chunks = Vec::new();
-    for (at, group) in metadata.row_groups().iter().enumerate() {
-        let row_group = i16::try_from(at).map_err(|_| LakeError::Layout("too many row groups"))?;
-        if group
-            .ordinal()
-            .is_some_and(|ordinal| ordinal != i32::from(row_group))
-        {
-            return Err(LakeError::Layout("row groups out of order"));
-        }
-        for (at, column) in group.columns().iter().enumerate() {
-            let ordinal = i16::try_from(at).map_err(|_| LakeError::Layout("too many columns"))?;
-            chunks.push(chunk(column, row_group, ordinal, counted)?);
-        }
+/// The plaintext's length. What a page header says of the number of pages is asked of our own files
+/// only: other writers were seen to leave pages out of these statistics.
+pub(super) fn exact(
+    metadata: &ColumnMetadata<'_>,
+    protection: &Protection,
+    ours: bool,
+) -> Result<Option<u64>, LakeError> {
+    let overhead = protection.page_overhead();
+    if overhead == 0 {
+        return Ok(Some(metadata.stored));
     }
-    chunks.retain(|chunk| chunk.stored > 0);
-    chunks.sort_unstable_by_key(|chunk| chunk.start);
-    let mut free = HEAD;
-    for chunk in &chunks {
-        let end = chunk.start.checked_add(chunk.stored);
-        if chunk.start < free || end.is_none_or(|end| end > footer) {
-            return Err(LakeError::Layout("column chunks overlap or leave the file"));
-        }
-        free = chunk.end();
-    }
-    Ok(chunks)
-}
-
-fn chunk(
-    column: &ColumnChunkMetaData,
-    row_group: i16,
-    ordinal: i16,
-    counted: bool,
-) -> Result<Chunk, LakeError> {
-    if column.file_path().is_some() {
-        return Err(LakeError::Layout("a column chunk in another file"));
-    }
-    let dictionary_page = column.dictionary_page_offset();
-    let start = u64::try_from(dictionary_page.unwrap_or(column.data_page_offset()))
-        .map_err(|_| LakeError::Layout("a negative offset"))?;
-    let stored = u64::try_from(column.compressed_size())
-        .map_err(|_| LakeError::Layout("a negative size"))?;
-    Ok(Chunk {
-        start,
-        stored,
-        exact: if counted {
-            exact(column, stored)?
-        } else {
-            None
-        },
-        row_group,
-        column: ordinal,
-        dictionary: dictionary_page.is_some(),
-    })
-}
-
-/// The plaintext's length from the number of pages. Asked of our own files only: other writers
-/// were seen to leave pages out of these statistics.
-fn exact(column: &ColumnChunkMetaData, stored: u64) -> Result<Option<u64>, LakeError> {
-    let Some(stats) = column.page_encoding_stats() else {
+    let Some(pages) = metadata.pages.filter(|_| ours) else {
         return Ok(None);
     };
-    let pages = stats
-        .iter()
-        .map(|page| u64::try_from(page.count).ok())
-        .try_fold(0_u64, |sum, count| sum.checked_add(count?));
     pages
-        .and_then(|pages| stored.checked_sub(pages.checked_mul(PAGE_OVERHEAD)?))
+        .checked_mul(overhead)
+        .and_then(|lost| metadata.stored.checked_sub(lost))
         .map(Some)
         .ok_or(LakeError::Layout("more pages than a column chunk can hold"))
+}
+
+/// Demands that stored chunks lie inside the file, before the footer, none over another.
+pub(super) fn check<'a>(
+    chunks: impl Iterator<Item = &'a Chunk>,
+    footer: u64,
+) -> Result<(), LakeError> {
+    let mut places: Vec<_> = chunks.map(|chunk| (chunk.start, chunk.stored)).collect();
+    places.retain(|(_, stored)| *stored > 0);
+    places.sort_unstable();
+    let mut free = HEAD;
+    for (start, stored) in places {
+        free = start
+            .checked_add(stored)
+            .filter(|end| start >= free && *end <= footer)
+            .ok_or(LakeError::Layout("column chunks overlap or leave the file"))?;
+    }
+    Ok(())
 }

@@ -3,18 +3,14 @@
 
 use std::ops::Range;
 
-use aws_lc_rs::aead::LessSafeKey;
 use zeroize::Zeroizing;
 
-use super::aad::Aad;
 use super::chunks::Chunk;
 use super::error::LakeError;
-use super::pages::{Page, Walk};
-use super::source::ReadAt;
-use super::window::Window;
+use super::pages::{Page, Pages, Walk};
 
 /// Stored bytes read at a time while walking.
-const AHEAD: u64 = 64 << 10;
+pub(super) const AHEAD: usize = 64 << 10;
 
 /// A walk through one chunk, kept between reads.
 pub(super) struct Cursor {
@@ -60,19 +56,13 @@ impl Cursor {
     /// Fills `out` with the chunk's plaintext from `from` on; zeros behind its end.
     pub(super) fn read(
         &mut self,
-        source: &dyn ReadAt,
-        key: &LessSafeKey,
-        file_aad: &[u8],
-        chunk: &Chunk,
+        pages: &mut Pages<'_>,
         from: u64,
         out: &mut [u8],
     ) -> Result<(), LakeError> {
-        let mut aad = Aad::new(file_aad, chunk.row_group, chunk.column)
-            .ok_or(LakeError::CryptoForm("the AAD is too long"))?;
-        let mut window = Window::new(source, chunk, AHEAD);
         let end = from + out.len() as u64;
-        while self.walk.plain < end && !self.walk.ended(chunk) {
-            self.advance(key, chunk, &mut aad, &mut window)?;
+        while self.walk.plain < end && !self.walk.ended(pages.chunk) {
+            self.advance(pages)?;
         }
         out.fill(0);
         let first = self.pages.partition_point(|passed| passed.end() <= from);
@@ -89,30 +79,21 @@ impl Cursor {
                 Place::Outside => {}
                 Place::Inside(range) => {
                     let body = out.get_mut(range).ok_or(LakeError::Truncated)?;
-                    page.open(key, chunk, &mut aad, &mut window, body)?;
+                    pages.open(&page, body)?;
                 }
-                Place::Cut => {
-                    let body = self.body(at, &page, key, chunk, &mut aad, &mut window)?;
-                    copy(body, body_from, from, out);
-                }
+                Place::Cut => copy(self.body(at, &page, pages)?, body_from, from, out),
             }
         }
         Ok(())
     }
 
-    fn advance(
-        &mut self,
-        key: &LessSafeKey,
-        chunk: &Chunk,
-        aad: &mut Aad,
-        window: &mut Window<'_>,
-    ) -> Result<(), LakeError> {
+    fn advance(&mut self, pages: &mut Pages<'_>) -> Result<(), LakeError> {
         let plain = self.walk.plain;
-        let length = self.walk.header_length(chunk, window)?;
+        let length = pages.header_length(&self.walk)?;
         let from = self.headers.len();
         self.headers.resize(from + length, 0);
         let header = self.headers.get_mut(from..).ok_or(LakeError::Truncated)?;
-        match self.walk.step(key, chunk, aad, window, header) {
+        match pages.step(&mut self.walk, header) {
             Ok(page) => {
                 self.pages.push(Passed {
                     page,
@@ -128,19 +109,11 @@ impl Cursor {
         }
     }
 
-    fn body(
-        &mut self,
-        at: usize,
-        page: &Page,
-        key: &LessSafeKey,
-        chunk: &Chunk,
-        aad: &mut Aad,
-        window: &mut Window<'_>,
-    ) -> Result<&[u8], LakeError> {
+    fn body(&mut self, at: usize, page: &Page, pages: &mut Pages<'_>) -> Result<&[u8], LakeError> {
         if self.open.as_ref().is_none_or(|(open, _)| *open != at) {
             self.open = None;
             let mut body = Zeroizing::new(vec![0; page.body]);
-            page.open(key, chunk, aad, window, &mut body)?;
+            pages.open(page, &mut body)?;
             self.open = Some((at, body));
         }
         Ok(self.open.as_ref().map_or(&[], |(_, body)| body.as_slice()))

@@ -5,6 +5,7 @@ use std::io;
 use duckblind_protocol::coded::{Coded, Exit};
 use duckblind_protocol::ids::Digest;
 
+use super::thrift::BadThrift;
 use crate::codes::LakeCode;
 
 /// An error of a sealed file. Holds no data of the table.
@@ -50,9 +51,21 @@ pub enum LakeError {
         /// What the key is called.
         key: String,
     },
-    /// Another algorithm than AES_GCM_V1.
-    #[error("the file is encrypted with {0}, which is not supported")]
-    Algorithm(&'static str),
+    /// The footer's key is not there, and without it nothing can be known of the file.
+    #[error("the key of the sealed file's footer is missing")]
+    FooterKeyMissing,
+    /// The footer is in the clear and its signature does not hold under the key.
+    #[error("the signature of the sealed file's footer does not hold under key `{key}`")]
+    FooterSignature {
+        /// What the key is called.
+        key: String,
+    },
+    /// The system gave no randomness.
+    #[error("the system gave no randomness")]
+    Randomness,
+    /// Neither of the format's two algorithms.
+    #[error("the file is encrypted with an unknown algorithm")]
+    Algorithm,
     /// File and reader disagree about the AAD prefix.
     #[error("the AAD prefix does not fit: {0}")]
     AadPrefix(&'static str),
@@ -65,29 +78,58 @@ pub enum LakeError {
     /// A column is not encrypted.
     #[error("column `{0}` of the sealed file is in the clear")]
     ColumnClear(String),
-    /// A column has its own key.
-    #[error("column `{0}` has a key of its own, which is not supported")]
-    ColumnKey(String),
+    /// The key of a column that a read touches is not there.
+    #[error("the key `{key_id}` of column `{column}` is missing")]
+    ColumnKeyMissing {
+        /// The leaf's path.
+        column: String,
+        /// The key's id.
+        key_id: String,
+    },
+    /// A column's metadata does not authenticate under the key.
+    #[error("column `{column}` does not open with key `{key}`")]
+    ColumnKeyWrong {
+        /// The leaf's path.
+        column: String,
+        /// What the key is called.
+        key: String,
+    },
+    /// A column's chunk carries no tags and nobody knows its digest.
+    #[error("nothing authenticates row group {row_group} of column `{column}`")]
+    Unauthenticated {
+        /// Row group, from 0.
+        row_group: i16,
+        /// The leaf's path.
+        column: String,
+    },
+    /// A stored chunk is not the one whose digest is known.
+    #[error("row group {row_group} of column `{column}` is not the one in the manifest")]
+    ChunkDigest {
+        /// Row group, from 0.
+        row_group: i16,
+        /// The leaf's path.
+        column: String,
+    },
     /// Chunks outside the file, or one over another.
     #[error("the sealed file's layout is impossible: {0}")]
     Layout(&'static str),
     /// A page does not authenticate.
-    #[error("page {page} of row group {row_group}, column {column} was changed")]
+    #[error("page {page} of row group {row_group}, column `{column}` was changed")]
     Tampered {
         /// Row group, from 0.
         row_group: i16,
-        /// Leaf column, from 0.
-        column: i16,
+        /// The leaf's path.
+        column: String,
         /// `dictionary`, or the data page's number from 0.
         page: String,
     },
     /// An authentic page header that is not usable.
-    #[error("a page header of row group {row_group}, column {column} is malformed")]
+    #[error("a page header of row group {row_group}, column `{column}` is malformed")]
     PageForm {
         /// Row group, from 0.
         row_group: i16,
-        /// Leaf column, from 0.
-        column: i16,
+        /// The leaf's path.
+        column: String,
     },
 }
 
@@ -98,6 +140,8 @@ pub enum ErrorKind {
     Unreadable,
     /// The file is not as long as its manifest says.
     Size,
+    /// A key is not there.
+    KeyMissing,
     /// The key does not fit the file.
     KeyWrong,
     /// The file was changed, exchanged or cut.
@@ -109,21 +153,32 @@ pub enum ErrorKind {
 }
 
 impl LakeError {
+    /// Of a footer that is no footer.
+    pub(super) fn bad_footer(_: BadThrift) -> Self {
+        Self::FooterForm("not well-formed, or not as the schema says".into())
+    }
+
     /// The error's class.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Io(_) => ErrorKind::Unreadable,
+            Self::Io(_) | Self::Randomness => ErrorKind::Unreadable,
             Self::Size { .. } => ErrorKind::Size,
-            Self::KeyWrong { .. } | Self::KeyLength { .. } => ErrorKind::KeyWrong,
+            Self::FooterKeyMissing | Self::ColumnKeyMissing { .. } => ErrorKind::KeyMissing,
+            Self::KeyWrong { .. } | Self::ColumnKeyWrong { .. } | Self::KeyLength { .. } => {
+                ErrorKind::KeyWrong
+            }
             Self::Plaintext
             | Self::NotParquet
             | Self::Truncated
             | Self::FooterDigest { .. }
             | Self::AadPrefix(_)
             | Self::CryptoForm(_)
+            | Self::FooterSignature { .. }
             | Self::ColumnClear(_)
+            | Self::Unauthenticated { .. }
+            | Self::ChunkDigest { .. }
             | Self::Tampered { .. } => ErrorKind::Tampered,
-            Self::Algorithm(_) | Self::ColumnKey(_) => ErrorKind::Unsupported,
+            Self::Algorithm => ErrorKind::Unsupported,
             Self::FooterForm(_) | Self::Layout(_) | Self::PageForm { .. } => ErrorKind::Malformed,
         }
     }
@@ -149,12 +204,18 @@ impl Coded for LakeError {
             Self::FooterDigest { .. } => LakeCode::FooterDigest,
             Self::KeyWrong { .. } => LakeCode::KeyWrong,
             Self::KeyLength { .. } => LakeCode::KeyLength,
-            Self::Algorithm(_) => LakeCode::Algorithm,
+            Self::FooterKeyMissing => LakeCode::FooterKeyMissing,
+            Self::FooterSignature { .. } => LakeCode::FooterSignature,
+            Self::ColumnKeyMissing { .. } => LakeCode::ColumnKeyMissing,
+            Self::ColumnKeyWrong { .. } => LakeCode::ColumnKeyWrong,
+            Self::Unauthenticated { .. } => LakeCode::Unauthenticated,
+            Self::ChunkDigest { .. } => LakeCode::ChunkDigest,
+            Self::Randomness => LakeCode::Randomness,
+            Self::Algorithm => LakeCode::Algorithm,
             Self::AadPrefix(_) => LakeCode::AadPrefix,
             Self::CryptoForm(_) => LakeCode::CryptoForm,
             Self::FooterForm(_) => LakeCode::FooterForm,
             Self::ColumnClear(_) => LakeCode::ColumnClear,
-            Self::ColumnKey(_) => LakeCode::ColumnKey,
             Self::Layout(_) => LakeCode::Layout,
             Self::Tampered { .. } => LakeCode::DataTampered,
             Self::PageForm { .. } => LakeCode::PageForm,
@@ -165,7 +226,9 @@ impl Coded for LakeError {
     fn exit(&self) -> Exit {
         match self.kind() {
             ErrorKind::Unreadable => Exit::Internal,
-            ErrorKind::Size | ErrorKind::KeyWrong | ErrorKind::Tampered => Exit::Rejected,
+            ErrorKind::Size | ErrorKind::KeyMissing | ErrorKind::KeyWrong | ErrorKind::Tampered => {
+                Exit::Rejected
+            }
             ErrorKind::Unsupported => Exit::Unsupported,
             ErrorKind::Malformed => Exit::Malformed,
         }
@@ -175,8 +238,8 @@ impl Coded for LakeError {
         match self {
             Self::Size { expected, .. } => Some(format!("{expected} bytes")),
             Self::FooterDigest { expected, .. } => Some(format!("SHA-256 {expected}")),
-            Self::Algorithm(_) => Some("AES_GCM_V1, one key, encrypted footer".into()),
-            Self::Plaintext => Some("magic PARE at both ends".into()),
+            Self::Algorithm => Some("AES_GCM_V1 or AES_GCM_CTR_V1".into()),
+            Self::Plaintext => Some("magic PARE at both ends, or a signed footer".into()),
             _ => None,
         }
     }
@@ -185,14 +248,22 @@ impl Coded for LakeError {
         match self {
             Self::Size { got, .. } => Some(format!("{got} bytes")),
             Self::FooterDigest { got, .. } => Some(format!("SHA-256 {got}")),
-            Self::Plaintext => Some("magic PAR1".into()),
+            Self::Plaintext => Some("an ordinary Parquet file".into()),
             _ => None,
         }
     }
 
     fn hint(&self) -> Option<String> {
+        if let Self::Unauthenticated { column, .. } = self {
+            return Some(format!(
+                "seal the table again, or read the column as it is with --accept-unauthenticated {column}"
+            ));
+        }
         Some(
             match self.kind() {
+                ErrorKind::KeyMissing => {
+                    "give the key with --key-file or DUCKBLIND_KEY_<ID>, or leave the column out of the query"
+                }
                 ErrorKind::Unreadable => "look at the store that holds the file",
                 ErrorKind::Size => "the file was replaced or cut: restore it or seal the table again",
                 ErrorKind::KeyWrong => {

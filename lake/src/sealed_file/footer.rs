@@ -1,16 +1,18 @@
-//! The end of a sealed file: magic, length, crypto metadata and the encrypted footer.
+//! The end of a sealed file: magic, length and the footer, encrypted or in the clear and signed.
 
-use aws_lc_rs::aead::LessSafeKey;
 use duckblind_protocol::ids::Digest;
 use zeroize::Zeroizing;
 
 use super::aad::{Aad, MAX_FILE_AAD};
+use super::cipher::Cipher;
 use super::crypto_metadata::{self, CryptoMetadata};
 use super::error::LakeError;
+use super::file_metadata;
 use super::modules::{self, OVERHEAD};
-use super::read::AadPrefix;
 use super::source::ReadAt;
+use super::spec::AadPrefix;
 use crate::keys::DataKey;
+use crate::manifest::Algorithm;
 
 /// Magic of a file with an encrypted footer, at both ends.
 const ENCRYPTED: &[u8; 4] = b"PARE";
@@ -20,10 +22,22 @@ pub(super) const PLAIN: &[u8; 4] = b"PAR1";
 pub(super) const HEAD: u64 = 4;
 /// Footer length and the last magic.
 const TAIL: usize = 8;
-/// Largest encrypted footer, in bytes.
+/// Largest footer, in bytes.
 const MAX_FOOTER: usize = 256 << 20;
+/// Nonce and tag behind a footer in the clear.
+const SIGNATURE: usize = 28;
 
-/// An authenticated, decrypted footer.
+/// A footer as stored.
+pub(super) struct Stored {
+    /// Whether it is encrypted.
+    pub(super) encrypted: bool,
+    /// Where it begins.
+    pub(super) start: u64,
+    /// From there to the end of the file.
+    bytes: Vec<u8>,
+}
+
+/// An authenticated footer.
 pub(super) struct OpenFooter {
     /// Thrift `FileMetaData`.
     pub(super) plaintext: Zeroizing<Vec<u8>>,
@@ -31,21 +45,23 @@ pub(super) struct OpenFooter {
     pub(super) start: u64,
     /// SHA-256 from there to the end of the file.
     pub(super) digest: Digest,
+    /// How pages are encrypted.
+    pub(super) algorithm: Algorithm,
     /// AAD prefix ‖ file-unique part.
     pub(super) file_aad: Vec<u8>,
-    /// The key, expanded.
-    pub(super) key: LessSafeKey,
+    /// The key, if it is there.
+    pub(super) key: Option<Cipher>,
 }
 
-/// Reads, checks and opens the footer.
+/// Reads, checks and opens the footer. One in the clear needs a key or an expected digest.
 pub(super) fn open(
     source: &dyn ReadAt,
-    key: &DataKey,
+    key: Option<&DataKey>,
     prefix: &AadPrefix,
     expected: Option<&Digest>,
 ) -> Result<OpenFooter, LakeError> {
-    let (start, stored) = read(source)?;
-    let digest = Digest::of(&stored);
+    let stored = read(source)?;
+    let digest = Digest::of(&stored.bytes);
     if let Some(expected) = expected
         && !expected.ct_eq(&digest)
     {
@@ -54,34 +70,81 @@ pub(super) fn open(
             got: digest,
         });
     }
-    let body = stored
-        .get(..stored.len().saturating_sub(TAIL))
-        .unwrap_or(&[]);
-    let crypto = crypto_metadata::parse(body)?;
-    let module = body.get(crypto.length..).unwrap_or(&[]);
-    if modules::size(module) != Some(module.len()) {
+    let (crypto, rest) = stored.crypto()?;
+    if !stored.encrypted && rest.len() != SIGNATURE {
+        return Err(LakeError::CryptoForm("no signature behind the footer"));
+    }
+    if stored.encrypted && modules::size(rest) != Some(rest.len()) {
         return Err(LakeError::CryptoForm("the footer does not fill its place"));
     }
     let file_aad = file_aad(&crypto, prefix)?;
     let aad = Aad::footer(&file_aad).ok_or(LakeError::CryptoForm("the AAD is too long"))?;
-    let name = || key.label().to_owned();
-    let aead = key
-        .aead()
-        .map_err(|_| LakeError::KeyLength { key: name() })?;
-    let mut plaintext = Zeroizing::new(vec![0; module.len().saturating_sub(OVERHEAD)]);
-    modules::open(&aead, module, aad.as_slice(), &mut plaintext)
-        .ok_or_else(|| LakeError::KeyWrong { key: name() })?;
+    let key = key
+        .map(|key| Cipher::new(key, crypto.algorithm == Algorithm::GcmCtr))
+        .transpose()?;
+    let plaintext = match &key {
+        Some(key) if stored.encrypted => {
+            let mut plaintext = vec![0; rest.len().saturating_sub(OVERHEAD)];
+            key.open(rest, aad.as_slice(), &mut plaintext)
+                .ok_or_else(|| LakeError::KeyWrong {
+                    key: key.label().into(),
+                })?;
+            plaintext
+        }
+        None if stored.encrypted => return Err(LakeError::FooterKeyMissing),
+        Some(key) => {
+            let footer = stored.clear(crypto.length);
+            if key.signed(footer, &aad, rest) != Some(true) {
+                return Err(LakeError::FooterSignature {
+                    key: key.label().into(),
+                });
+            }
+            footer.to_vec()
+        }
+        None if expected.is_some() => stored.clear(crypto.length).to_vec(),
+        None => return Err(LakeError::FooterKeyMissing),
+    };
     Ok(OpenFooter {
-        plaintext,
-        start,
+        plaintext: Zeroizing::new(plaintext),
+        start: stored.start,
         digest,
+        algorithm: crypto.algorithm,
         file_aad,
-        key: aead,
+        key,
     })
 }
 
-/// The stored footer, crypto metadata to last magic, and where it starts.
-fn read(source: &dyn ReadAt) -> Result<(u64, Vec<u8>), LakeError> {
+impl Stored {
+    /// What the footer says of its encryption, and what comes behind that: the encrypted module, or
+    /// the signature.
+    pub(super) fn crypto(&self) -> Result<(CryptoMetadata<'_>, &[u8]), LakeError> {
+        let body = self.body();
+        let found = if self.encrypted {
+            crypto_metadata::parse(body)?
+        } else {
+            let footer = file_metadata::parse(body).map_err(LakeError::bad_footer)?;
+            let algorithm = footer.algorithm.ok_or(LakeError::Plaintext)?;
+            CryptoMetadata {
+                length: footer.length,
+                ..crypto_metadata::parse_signed(algorithm, footer.key_metadata)?
+            }
+        };
+        let rest = body.get(found.length..).unwrap_or(&[]);
+        Ok((found, rest))
+    }
+
+    /// All but length and magic.
+    pub(super) fn body(&self) -> &[u8] {
+        self.clear(self.bytes.len().saturating_sub(TAIL))
+    }
+
+    fn clear(&self, length: usize) -> &[u8] {
+        self.bytes.get(..length).unwrap_or(&[])
+    }
+}
+
+/// Finds the stored footer.
+pub(super) fn read(source: &dyn ReadAt) -> Result<Stored, LakeError> {
     let size = source.len();
     let mut head = [0; 4];
     let mut tail = [0; TAIL];
@@ -92,12 +155,12 @@ fn read(source: &dyn ReadAt) -> Result<(u64, Vec<u8>), LakeError> {
     source.read_exact_at(&mut head, 0)?;
     source.read_exact_at(&mut tail, tail_at)?;
     let [l0, l1, l2, l3, magic @ ..] = tail;
-    match (&head, &magic) {
-        (ENCRYPTED, ENCRYPTED) => {}
-        (PLAIN, PLAIN) => return Err(LakeError::Plaintext),
-        (ENCRYPTED, _) => return Err(LakeError::Truncated),
+    let encrypted = match (&head, &magic) {
+        (ENCRYPTED, ENCRYPTED) => true,
+        (PLAIN, PLAIN) => false,
+        (ENCRYPTED | PLAIN, _) => return Err(LakeError::Truncated),
         _ => return Err(LakeError::NotParquet),
-    }
+    };
     let length = u32::from_le_bytes([l0, l1, l2, l3]);
     let start = tail_at
         .checked_sub(length.into())
@@ -107,9 +170,17 @@ fn read(source: &dyn ReadAt) -> Result<(u64, Vec<u8>), LakeError> {
         .ok()
         .filter(|length| *length <= MAX_FOOTER)
         .ok_or(LakeError::CryptoForm("the footer is too large"))?;
-    let mut stored = vec![0; length + TAIL];
-    source.read_exact_at(&mut stored, start)?;
-    Ok((start, stored))
+    let mut bytes = vec![0; length + TAIL];
+    source.read_exact_at(&mut bytes, start)?;
+    // The source may change between two reads: what counts is what was read here.
+    if bytes.last_chunk::<TAIL>() != Some(&tail) {
+        return Err(LakeError::Truncated);
+    }
+    Ok(Stored {
+        encrypted,
+        start,
+        bytes,
+    })
 }
 
 fn file_aad(crypto: &CryptoMetadata<'_>, prefix: &AadPrefix) -> Result<Vec<u8>, LakeError> {

@@ -4,6 +4,8 @@ use aws_lc_rs::aead::{Aad as AeadAad, LessSafeKey, NONCE_LEN, Nonce};
 
 /// Bytes of the length field.
 pub(super) const LENGTH: usize = 4;
+/// Bytes of the nonce.
+pub(super) const NONCE: usize = NONCE_LEN;
 /// Bytes of the tag.
 pub(super) const TAG: usize = 16;
 /// Bytes that a module adds to its plaintext.

@@ -1,11 +1,13 @@
 //! Walking a chunk from page to page: header module, body module, and so on to the end.
 
-use aws_lc_rs::aead::LessSafeKey;
+use std::sync::Arc;
 
 use super::aad::{Aad, PageId};
-use super::chunks::Chunk;
+use super::chunks::{Chunk, Protection};
+use super::cipher::Cipher;
+use super::counters::Counts;
 use super::error::LakeError;
-use super::modules::{self, LENGTH, OVERHEAD};
+use super::modules::{self, LENGTH, NONCE, OVERHEAD};
 use super::thrift::{BadThrift, Compact, kind, write_padded_i32};
 use super::window::Window;
 
@@ -32,6 +34,19 @@ pub(super) struct Page {
     pub(super) body_at: u64,
 }
 
+/// The encrypted pages of one chunk, with all that opens them.
+pub(super) struct Pages<'a> {
+    pub(super) chunk: &'a Chunk,
+    path: &'a str,
+    cipher: &'a Cipher,
+    ctr: bool,
+    aad: Aad,
+    window: Window<'a>,
+    counts: &'a Counts,
+    opened: u64,
+    bytes: u64,
+}
+
 impl Walk {
     /// At the chunk's first page.
     pub(super) fn new(chunk: &Chunk) -> Self {
@@ -51,83 +66,134 @@ impl Walk {
     pub(super) fn ended(&self, chunk: &Chunk) -> bool {
         self.stored >= chunk.stored
     }
+}
+
+impl<'a> Pages<'a> {
+    /// Of a chunk that is encrypted; `None` if it is not.
+    pub(super) fn new(
+        chunk: &'a Chunk,
+        path: &'a str,
+        file_aad: &[u8],
+        window: Window<'a>,
+        counts: &'a Counts,
+    ) -> Option<Self> {
+        let (cipher, ctr) = match &chunk.protection {
+            Protection::Gcm(cipher) => (Arc::as_ref(cipher), false),
+            Protection::Ctr(cipher) => (Arc::as_ref(cipher), true),
+            Protection::Clear => return None,
+        };
+        Some(Self {
+            chunk,
+            path,
+            cipher,
+            ctr,
+            aad: Aad::new(file_aad, chunk.row_group, chunk.column)?,
+            window,
+            counts,
+            opened: 0,
+            bytes: 0,
+        })
+    }
 
     /// The size of the next header's plaintext.
-    pub(super) fn header_length(
-        &self,
-        chunk: &Chunk,
-        window: &mut Window<'_>,
-    ) -> Result<usize, LakeError> {
-        let size = modules::size(window.get(self.stored, LENGTH)?)
+    pub(super) fn header_length(&mut self, walk: &Walk) -> Result<usize, LakeError> {
+        let size = modules::size(self.window.get(walk.stored, LENGTH)?)
             .filter(|size| *size <= MAX_HEADER)
-            .ok_or_else(|| tampered(chunk, self.next))?;
+            .ok_or_else(|| self.tampered(walk.next))?;
         Ok(size - OVERHEAD)
     }
 
     /// Decrypts the next header into `out`, of exactly its length, with the size of the plaintext
     /// body in it, and steps over header and body.
-    pub(super) fn step(
-        &mut self,
-        key: &LessSafeKey,
-        chunk: &Chunk,
-        aad: &mut Aad,
-        window: &mut Window<'_>,
-        out: &mut [u8],
-    ) -> Result<Page, LakeError> {
-        let id = self.next;
-        let malformed = || LakeError::PageForm {
-            row_group: chunk.row_group,
-            column: chunk.column,
-        };
-        let module = window.get(self.stored, out.len() + OVERHEAD)?;
-        modules::open(key, module, aad.header(id), out).ok_or_else(|| tampered(chunk, id))?;
-        let stored_body = resize(out, id).ok_or_else(malformed)?;
-        let body_at = self.stored + (out.len() + OVERHEAD) as u64;
+    pub(super) fn step(&mut self, walk: &mut Walk, out: &mut [u8]) -> Result<Page, LakeError> {
+        let id = walk.next;
+        let module = self.window.get(walk.stored, out.len() + OVERHEAD)?;
+        self.cipher
+            .open(module, self.aad.header(id), out)
+            .ok_or_else(|| self.tampered(id))?;
+        self.bytes += out.len() as u64;
+        let overhead = self.body_overhead();
+        let stored_body = resize(out, id, overhead).ok_or_else(|| self.malformed())?;
+        let body_at = walk.stored + (out.len() + OVERHEAD) as u64;
         let end = body_at + stored_body as u64;
-        if end > chunk.stored {
-            return Err(malformed());
+        if end > self.chunk.stored {
+            return Err(self.malformed());
         }
-        let body = stored_body - OVERHEAD;
-        self.stored = end;
-        self.plain += (out.len() + body) as u64;
-        self.next = match id {
+        let body = stored_body - overhead;
+        walk.stored = end;
+        walk.plain += (out.len() + body) as u64;
+        walk.next = match id {
             PageId::Dictionary => PageId::Data(0),
-            PageId::Data(ordinal) => PageId::Data(ordinal.checked_add(1).ok_or_else(malformed)?),
+            PageId::Data(ordinal) => {
+                PageId::Data(ordinal.checked_add(1).ok_or_else(|| self.malformed())?)
+            }
         };
-        if self.ended(chunk) && chunk.exact.is_some_and(|exact| exact != self.plain) {
-            return Err(malformed());
+        if walk.ended(self.chunk) && self.chunk.exact.is_some_and(|exact| exact != walk.plain) {
+            return Err(self.malformed());
         }
         Ok(Page { id, body, body_at })
     }
+
+    /// Decrypts a page's body into `out`, of exactly its length.
+    pub(super) fn open(&mut self, page: &Page, out: &mut [u8]) -> Result<(), LakeError> {
+        let module = self
+            .window
+            .get(page.body_at, page.body + self.body_overhead())?;
+        let opened = if self.ctr {
+            self.cipher.decrypt(module, out)
+        } else {
+            self.cipher.open(module, self.aad.body(page.id), out)
+        };
+        opened.ok_or_else(|| self.tampered(page.id))?;
+        self.opened += 1;
+        self.bytes += out.len() as u64;
+        Ok(())
+    }
+
+    fn body_overhead(&self) -> usize {
+        if self.ctr { LENGTH + NONCE } else { OVERHEAD }
+    }
+
+    fn tampered(&self, page: PageId) -> LakeError {
+        LakeError::Tampered {
+            row_group: self.chunk.row_group,
+            column: self.path.into(),
+            page: match page {
+                PageId::Dictionary => "dictionary".into(),
+                PageId::Data(ordinal) => ordinal.to_string(),
+            },
+        }
+    }
+
+    fn malformed(&self) -> LakeError {
+        LakeError::PageForm {
+            row_group: self.chunk.row_group,
+            column: self.path.into(),
+        }
+    }
 }
 
-impl Page {
-    /// Decrypts the body into `out`, of exactly its length.
-    pub(super) fn open(
-        &self,
-        key: &LessSafeKey,
-        chunk: &Chunk,
-        aad: &mut Aad,
-        window: &mut Window<'_>,
-        out: &mut [u8],
-    ) -> Result<(), LakeError> {
-        let module = window.get(self.body_at, self.body + OVERHEAD)?;
-        modules::open(key, module, aad.body(self.id), out).ok_or_else(|| tampered(chunk, self.id))
+impl Drop for Pages<'_> {
+    fn drop(&mut self) {
+        self.counts.add(self.opened, self.bytes);
     }
 }
 
 /// Puts the plaintext body's size into a header in place, same width, and gives the stored size.
-fn resize(header: &mut [u8], id: PageId) -> Option<usize> {
+fn resize(header: &mut [u8], id: PageId, overhead: usize) -> Option<usize> {
     let (stored, place) = compressed_size(header, id).ok()?;
     let plain = stored
-        .checked_sub(i32::try_from(OVERHEAD).ok()?)
+        .checked_sub(i32::try_from(overhead).ok()?)
         .filter(|size| *size >= 0)?;
     write_padded_i32(plain, header.get_mut(place)?).then_some(())?;
     usize::try_from(stored).ok()
 }
 
 /// `compressed_page_size` of a page header of the right kind, and where it stands.
-fn compressed_size(header: &[u8], id: PageId) -> Result<(i32, std::ops::Range<usize>), BadThrift> {
+pub(super) fn compressed_size(
+    header: &[u8],
+    id: PageId,
+) -> Result<(i32, std::ops::Range<usize>), BadThrift> {
     const DATA: i32 = 0;
     const DICTIONARY: i32 = 2;
     const DATA_V2: i32 = 3;
@@ -160,17 +226,6 @@ fn compressed_size(header: &[u8], id: PageId) -> Result<(i32, std::ops::Range<us
     found.ok_or(BadThrift)
 }
 
-fn tampered(chunk: &Chunk, page: PageId) -> LakeError {
-    LakeError::Tampered {
-        row_group: chunk.row_group,
-        column: chunk.column,
-        page: match page {
-            PageId::Dictionary => "dictionary".into(),
-            PageId::Data(ordinal) => ordinal.to_string(),
-        },
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -182,16 +237,23 @@ mod tests {
     #[test]
     fn the_size_is_replaced_in_place() {
         let mut header = HEADER.to_vec();
-        assert_eq!(resize(&mut header, PageId::Data(0)), Some(200));
+        assert_eq!(resize(&mut header, PageId::Data(0), OVERHEAD), Some(200));
         assert_eq!(header.len(), HEADER.len());
         assert_eq!(compressed_size(&header, PageId::Data(0)).unwrap().0, 168);
-        assert_eq!(resize(&mut HEADER.to_vec(), PageId::Dictionary), None);
+        assert_eq!(
+            resize(&mut HEADER.to_vec(), PageId::Dictionary, OVERHEAD),
+            None
+        );
         let mut tiny = HEADER.to_vec();
         tiny.splice(6..8, [62]);
-        assert_eq!(resize(&mut tiny, PageId::Data(0)), None);
+        assert_eq!(resize(&mut tiny, PageId::Data(0), OVERHEAD), None);
         for cut in 0..HEADER.len() {
             assert_eq!(
-                resize(HEADER.to_vec().get_mut(..cut).unwrap(), PageId::Data(0)),
+                resize(
+                    HEADER.to_vec().get_mut(..cut).unwrap(),
+                    PageId::Data(0),
+                    OVERHEAD
+                ),
                 None
             );
         }

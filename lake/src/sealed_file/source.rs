@@ -2,7 +2,10 @@
 
 use std::fs::File;
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt as _;
+
+use rustix::fs::{Advice, fadvise};
 
 /// Stored bytes that can be read at any place, by several threads at once.
 pub trait ReadAt: Send + Sync {
@@ -11,6 +14,15 @@ pub trait ReadAt: Send + Sync {
 
     /// Fills `buf` from `offset` on, or fails; `UnexpectedEof` if the file ends before.
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// The bytes themselves, if they are in memory that nobody can change while the source lives:
+    /// then nothing is copied before it is decrypted.
+    fn lend(&self, _offset: u64, _length: usize) -> Option<&[u8]> {
+        None
+    }
+
+    /// Says that these bytes will be read soon.
+    fn will_need(&self, _offset: u64, _length: u64) {}
 
     /// Whether there is nothing to read.
     fn is_empty(&self) -> bool {
@@ -41,6 +53,16 @@ impl ReadAt for LocalFile {
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         self.file.read_exact_at(buf, offset)
     }
+
+    fn will_need(&self, offset: u64, length: u64) {
+        // A hint: whether it is taken changes nothing but the time.
+        let _ = fadvise(
+            &self.file,
+            offset,
+            NonZeroU64::new(length),
+            Advice::WillNeed,
+        );
+    }
 }
 
 impl ReadAt for Vec<u8> {
@@ -49,12 +71,15 @@ impl ReadAt for Vec<u8> {
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        let from = usize::try_from(offset).map_err(|_| io::ErrorKind::UnexpectedEof)?;
-        let bytes = from
-            .checked_add(buf.len())
-            .and_then(|to| self.get(from..to))
+        let bytes = self
+            .lend(offset, buf.len())
             .ok_or(io::ErrorKind::UnexpectedEof)?;
         buf.copy_from_slice(bytes);
         Ok(())
+    }
+
+    fn lend(&self, offset: u64, length: usize) -> Option<&[u8]> {
+        let from = usize::try_from(offset).ok()?;
+        self.get(from..from.checked_add(length)?)
     }
 }

@@ -5,36 +5,41 @@
     clippy::indexing_slicing,
     clippy::cast_possible_wrap,
     clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
     clippy::cast_precision_loss
 )]
 
+use std::collections::BTreeMap;
+use std::io::Cursor;
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, Float64Array, Int64Array, ListArray, StringArray};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use arrow::record_batch::RecordBatch;
-use aws_lc_rs::aead::{Aad as AeadAad, LessSafeKey, Nonce};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
 use parquet::basic::Compression;
 use parquet::encryption::encrypt::{EncryptionPropertiesBuilder, FileEncryptionProperties};
-use parquet::file::metadata::{
-    ParquetMetaDataOptions, ParquetMetaDataReader, ParquetMetaDataWriter,
-};
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader};
 use parquet::file::properties::{
     EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion,
 };
+use parquet::file::reader::{ChunkReader, Length};
 
-use super::aad::Aad;
-use super::chunks::Chunk;
-use super::footer::{self, OpenFooter};
-use super::modules::OVERHEAD;
-use super::pages::Walk;
-use super::window::Window;
+use super::aad::PageId;
+use super::layout::Content;
+use super::pages::compressed_size;
+use super::thrift::{Compact, kind};
 use super::{AadPrefix, FileSpec, LakeError, SealedFile};
 use crate::keys::DataKey;
 use crate::seal::CREATED_BY;
+
+pub(super) use encrypt::Encrypt;
+
+mod encrypt;
 
 pub(super) const KEY: [u8; 32] = [7; 32];
 pub(super) const PREFIX: &[u8] = b"duckblind/v1/orders/00";
@@ -87,6 +92,8 @@ pub(super) struct Make {
     pub(super) ours: bool,
     pub(super) group: usize,
     pub(super) page: usize,
+    /// Whether a plaintext file has bloom filters.
+    pub(super) bloom: bool,
 }
 
 impl Default for Make {
@@ -101,6 +108,7 @@ impl Default for Make {
             ours: true,
             group: 400,
             page: 100,
+            bloom: false,
         }
     }
 }
@@ -153,6 +161,16 @@ impl Make {
         )
     }
 
+    /// The file in the clear.
+    pub(super) fn plain(&self, rows: &RecordBatch) -> Vec<u8> {
+        write(
+            rows,
+            self.properties()
+                .set_bloom_filter_enabled(self.bloom)
+                .build(),
+        )
+    }
+
     pub(super) fn aad_prefix(&self) -> AadPrefix {
         match self.prefix {
             Some(_) if self.store => AadPrefix::Stored,
@@ -179,136 +197,133 @@ pub(super) fn write(rows: &RecordBatch, properties: WriterProperties) -> Vec<u8>
     file
 }
 
-/// All of the virtual file in one read.
+/// All of the virtual file that is not zeros, each thing in one read.
 pub(super) fn all(sealed: &SealedFile) -> Result<Vec<u8>, LakeError> {
-    let mut bytes = vec![0xee; usize::try_from(sealed.virtual_len()).unwrap()];
-    let read = sealed.read_at(&mut bytes, 0)?;
-    assert_eq!(read, bytes.len());
+    let mut bytes = Vec::new();
+    for place in sealed.places() {
+        let from = bytes.len();
+        let length = usize::try_from(place.end - place.start).unwrap();
+        bytes.resize(from + length, 0xee);
+        let read = sealed.read_at(&mut bytes[from..], place.start)?;
+        assert_eq!(read, length);
+    }
     Ok(bytes)
 }
 
-/// Reads plaintext Parquet with the `parquet` crate.
-pub(super) fn decode(file: Vec<u8>) -> RecordBatch {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(file)).unwrap();
-    let schema = Arc::clone(reader.schema());
-    let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
-    arrow::compute::concat_batches(&schema, &batches).unwrap()
+/// The same in pieces of at most `step` bytes.
+pub(super) fn all_by(sealed: &SealedFile, step: usize) -> Result<Vec<u8>, LakeError> {
+    let mut bytes = Vec::new();
+    for place in sealed.places() {
+        let mut at = place.start;
+        while at < place.end {
+            let length = usize::try_from(place.end - at).unwrap().min(step);
+            let from = bytes.len();
+            bytes.resize(from + length, 0xee);
+            let read = sealed.read_at(&mut bytes[from..], at);
+            if read.is_err() {
+                let left = &bytes[from..];
+                assert!(left.iter().all(|byte| *byte == 0), "plaintext left");
+            }
+            assert_eq!(read?, length);
+            at += length as u64;
+        }
+    }
+    Ok(bytes)
 }
 
-/// The virtual file with each chunk's size set to its plaintext, as the `parquet` crate demands:
-/// unlike DuckDB it does not stop at the last value.
-pub(super) fn with_exact_sizes(sealed: &SealedFile, lengths: &[(u64, u64)]) -> Vec<u8> {
-    let mut file = all(sealed).unwrap();
-    let length =
-        u32::from_le_bytes(file[file.len() - 8..file.len() - 4].try_into().unwrap()) as usize;
-    let start = file.len() - 8 - length;
+/// The virtual file for the `parquet` crate.
+pub(super) struct Virtual(pub(super) Arc<SealedFile>);
+
+impl Length for Virtual {
+    fn len(&self) -> u64 {
+        self.0.virtual_len()
+    }
+}
+
+impl ChunkReader for Virtual {
+    type T = Cursor<Bytes>;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        let end = self
+            .0
+            .places()
+            .find(|place| place.contains(&start))
+            .map_or(start, |place| place.end);
+        let bytes = self.get_bytes(start, usize::try_from(end - start).unwrap())?;
+        Ok(Cursor::new(bytes))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        let mut bytes = vec![0; length];
+        let read = self
+            .0
+            .read_at(&mut bytes, start)
+            .map_err(|error| parquet::errors::ParquetError::External(Box::new(error)))?;
+        bytes.truncate(read);
+        Ok(bytes.into())
+    }
+}
+
+/// The metadata that the `parquet` crate finds in the virtual file.
+pub(super) fn metadata(sealed: &Arc<SealedFile>) -> ParquetMetaData {
     let options = ParquetMetaDataOptions::new().with_encoding_stats_as_mask(false);
-    let metadata = ParquetMetaDataReader::decode_metadata_with_options(
-        &file[start..start + length],
-        Some(&options),
-    )
-    .unwrap();
-    let mut builder = metadata.into_builder();
+    ParquetMetaDataReader::new()
+        .with_metadata_options(Some(options))
+        .parse_and_finish(&Virtual(Arc::clone(sealed)))
+        .unwrap()
+}
+
+/// Reads the virtual file with the `parquet` crate. Unlike DuckDB it does not stop at the last value,
+/// so it is told the chunks' plaintext lengths.
+pub(crate) fn decode(sealed: SealedFile) -> RecordBatch {
+    let sealed = Arc::new(sealed);
+    let exact = lengths(&sealed);
+    let mut builder = metadata(&sealed).into_builder();
     let groups = builder.take_row_groups().into_iter().map(|group| {
         let mut group = group.into_builder();
         for column in group.take_columns() {
-            let exact = lengths
-                .iter()
-                .find(|(start, _)| *start == column.byte_range().0)
-                .map(|(_, length)| i64::try_from(*length).unwrap())
-                .unwrap();
-            group = group.add_column_metadata(
-                column
-                    .into_builder()
-                    .set_total_compressed_size(exact)
-                    .build()
-                    .unwrap(),
-            );
+            let length = exact[&column.byte_range().0];
+            let column = column
+                .into_builder()
+                .set_total_compressed_size(i64::try_from(length).unwrap());
+            group = group.add_column_metadata(column.build().unwrap());
         }
         group.build().unwrap()
     });
     let metadata = builder.set_row_groups(groups.collect()).build();
-    file.truncate(start);
-    ParquetMetaDataWriter::new(&mut file, &metadata)
-        .finish()
-        .unwrap();
-    file
+    let metadata =
+        ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new()).unwrap();
+    let schema = Arc::clone(metadata.schema());
+    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(Virtual(sealed), metadata);
+    let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
+    arrow::compute::concat_batches(&schema, &batches).unwrap()
 }
 
-/// Encrypts every module of `file` again, under `new_key`; all sizes and places stay.
-pub(super) fn encrypt_again(
-    file: &[u8],
-    old_key: &[u8],
-    new_key: &[u8],
-    chunks: &[Chunk],
-) -> Vec<u8> {
-    let prefix = AadPrefix::Supplied(PREFIX.to_vec());
-    let old = DataKey::from_slice(old_key).unwrap();
-    let new = DataKey::from_slice(new_key).unwrap().aead().unwrap();
-    let source = file.to_vec();
-    let OpenFooter {
-        plaintext,
-        start,
-        file_aad,
-        key,
-        ..
-    } = footer::open(&source, &old, &prefix, None).unwrap();
-    let mut out = source.clone();
-    for chunk in chunks {
-        let mut aad = Aad::new(&file_aad, chunk.row_group, chunk.column).unwrap();
-        let mut window = Window::new(&source, chunk, 1 << 20);
-        let mut walk = Walk::new(chunk);
-        while !walk.ended(chunk) {
-            let at = usize::try_from(chunk.start + walk.stored).unwrap();
-            let length = walk.header_length(chunk, &mut window).unwrap();
-            let mut patched = vec![0; length];
-            let page = walk
-                .step(&key, chunk, &mut aad, &mut window, &mut patched)
-                .unwrap();
-            // The walk puts another size into the header, so its own bytes are opened once more.
-            let mut header = vec![0; length];
-            super::modules::open(
-                &key,
-                &source[at..at + length + OVERHEAD],
-                aad.header(page.id),
-                &mut header,
-            )
-            .unwrap();
-            put(&new, aad.header(page.id), &header, &mut out[at..]);
-            let mut body = vec![0; page.body];
-            page.open(&key, chunk, &mut aad, &mut window, &mut body)
-                .unwrap();
-            put(
-                &new,
-                aad.body(page.id),
-                &body,
-                &mut out[at + length + OVERHEAD..],
-            );
-        }
-    }
-    let module = plaintext.len() + OVERHEAD;
-    let at = file.len() - 8 - module;
-    assert!(at as u64 > start);
-    put(
-        &new,
-        Aad::footer(&file_aad).unwrap().as_slice(),
-        &plaintext,
-        &mut out[at..],
-    );
-    out
-}
-
-fn put(key: &LessSafeKey, aad: &[u8], plaintext: &[u8], out: &mut [u8]) {
-    let mut data = plaintext.to_vec();
-    let nonce = [9; 12];
-    let tag = key
-        .seal_in_place_separate_tag(
-            Nonce::assume_unique_for_key(nonce),
-            AeadAad::from(aad),
-            &mut data,
-        )
-        .unwrap();
-    let length = u32::try_from(data.len() + 28).unwrap().to_le_bytes();
-    let module = [&length[..], &nonce, &data, tag.as_ref()].concat();
-    out[..module.len()].copy_from_slice(&module);
+/// Plaintext length of every chunk by its place, found by walking through its pages.
+pub(super) fn lengths(sealed: &SealedFile) -> BTreeMap<u64, u64> {
+    let chunks = sealed
+        .slots()
+        .iter()
+        .filter_map(|slot| match &slot.content {
+            Content::Chunk(chunk) => Some((slot, chunk)),
+            _ => None,
+        });
+    chunks
+        .map(|(slot, chunk)| {
+            let mut bytes = vec![0; usize::try_from(slot.room).unwrap()];
+            sealed.read_at(&mut bytes, slot.place).unwrap();
+            let mut at = 0;
+            while chunk.exact.is_none() && at < bytes.len() && bytes[at] != 0 {
+                let mut read = Compact::new(&bytes[at..]);
+                read.skip(kind::STRUCT).unwrap();
+                let header = &bytes[at..at + read.at()];
+                let id = match (at, chunk.dictionary) {
+                    (0, true) => PageId::Dictionary,
+                    _ => PageId::Data(0),
+                };
+                at += read.at() + compressed_size(header, id).unwrap().0 as usize;
+            }
+            (slot.place, chunk.exact.unwrap_or(at as u64))
+        })
+        .collect()
 }

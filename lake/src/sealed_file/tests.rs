@@ -1,25 +1,30 @@
 //! The virtual file against the `parquet` crate's own reader, and against tampering.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]
 
+mod keys;
 mod reads;
 mod refusals;
 mod tampering;
+mod untagged;
+mod variants;
 
+use super::SealedFile;
 use super::chunks::Chunk;
-use super::footer::{self, OpenFooter};
-use super::testing::Make;
-use super::virtual_footer;
-use crate::keys::DataKey;
+use super::layout::Content;
 
-fn chunks(make: &Make, file: &[u8]) -> Vec<Chunk> {
-    let opened = open_footer(make, file);
-    virtual_footer::build(&opened.plaintext, opened.start)
-        .unwrap()
-        .chunks
-}
-
-fn open_footer(make: &Make, file: &[u8]) -> OpenFooter {
-    let key = DataKey::from_slice(&make.key).unwrap();
-    footer::open(&file.to_vec(), &key, &make.aad_prefix(), None).unwrap()
+/// The chunks of an opened file with their places.
+fn chunks(sealed: &SealedFile) -> Vec<(u64, &Chunk)> {
+    sealed
+        .slots()
+        .iter()
+        .filter_map(|slot| match &slot.content {
+            Content::Chunk(chunk) => Some((slot.place, chunk)),
+            _ => None,
+        })
+        .collect()
 }

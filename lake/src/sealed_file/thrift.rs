@@ -1,5 +1,5 @@
-//! As much of Thrift's compact protocol as two small structures need. Bounded: nothing is
-//! allocated, every length is checked against what is there, nesting ends at a fixed depth.
+//! As much of Thrift's compact protocol as Parquet's footers and headers need. Bounded: reading
+//! allocates nothing, every length is checked against what is there, nesting ends at a fixed depth.
 
 /// Not well-formed Thrift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,8 +13,11 @@ const MAX_DEPTH: u8 = 16;
 pub(super) mod kind {
     pub(in super::super) const TRUE: u8 = 1;
     pub(in super::super) const FALSE: u8 = 2;
+    pub(in super::super) const I16: u8 = 4;
     pub(in super::super) const I32: u8 = 5;
+    pub(in super::super) const I64: u8 = 6;
     pub(in super::super) const BINARY: u8 = 8;
+    pub(in super::super) const LIST: u8 = 9;
     pub(in super::super) const STRUCT: u8 = 12;
 }
 
@@ -57,6 +60,56 @@ impl<'a> Compact<'a> {
         Ok(Some(Field { id, kind }))
     }
 
+    /// The next field of a structure whose fields stand in the order of their numbers, each once;
+    /// `None` at its end.
+    pub(super) fn next(&mut self, last: &mut i16) -> Result<Option<Field>> {
+        let field = self.field(*last)?;
+        if let Some(field) = field {
+            if field.id <= *last {
+                return Err(BadThrift);
+            }
+            *last = field.id;
+        }
+        Ok(field)
+    }
+
+    /// Passes over a field's value and gives its bytes.
+    pub(super) fn raw(&mut self, kind: u8) -> Result<&'a [u8]> {
+        let from = self.at;
+        self.skip(kind)?;
+        self.bytes.get(from..self.at).ok_or(BadThrift)
+    }
+
+    /// A list's head: the kind of its elements and their number, which nothing bounds yet.
+    pub(super) fn list(&mut self) -> Result<(u8, u64)> {
+        let head = self.byte()?;
+        let count = match head >> 4 {
+            15 => self.varint()?,
+            short => u64::from(short),
+        };
+        Ok((head & 0x0f, count))
+    }
+
+    /// The head of a list of structures: their number.
+    pub(super) fn structs(&mut self) -> Result<u64> {
+        match self.list()? {
+            (kind::STRUCT, count) => Ok(count),
+            // An empty list may say anything.
+            (_, 0) => Ok(0),
+            _ => Err(BadThrift),
+        }
+    }
+
+    /// A 64-bit number.
+    pub(super) fn i64(&mut self) -> Result<i64> {
+        self.zigzag()
+    }
+
+    /// A 16-bit number.
+    pub(super) fn i16(&mut self) -> Result<i16> {
+        i16::try_from(self.zigzag()?).map_err(|_| BadThrift)
+    }
+
     /// A 32-bit number.
     pub(super) fn i32(&mut self) -> Result<i32> {
         i32::try_from(self.zigzag()?).map_err(|_| BadThrift)
@@ -83,22 +136,18 @@ impl<'a> Compact<'a> {
         match kind {
             kind::TRUE | kind::FALSE => Ok(()),
             3 => self.take(1).map(drop),
-            4..=6 => self.varint().map(drop),
+            kind::I16..=kind::I64 => self.varint().map(drop),
             7 => self.take(8).map(drop),
             kind::BINARY => self.binary(usize::MAX).map(drop),
-            9 | 10 => {
-                let head = self.byte()?;
-                let element = head & 0x0f;
-                let count = match head >> 4 {
-                    15 => self.varint()?,
-                    short => u64::from(short),
-                };
+            kind::LIST | 10 => {
+                let (element, count) = self.list()?;
+                // A bool takes a byte here, so every element takes at least one.
+                if let kind::TRUE | kind::FALSE = element {
+                    let count = usize::try_from(count).map_err(|_| BadThrift)?;
+                    return self.take(count).map(drop);
+                }
                 for _ in 0..count {
-                    // A bool takes a byte here, so every element takes at least one.
-                    match element {
-                        kind::TRUE | kind::FALSE => self.take(1).map(drop)?,
-                        other => self.skip_at(other, depth + 1)?,
-                    }
+                    self.skip_at(element, depth + 1)?;
                 }
                 Ok(())
             }

@@ -1,44 +1,38 @@
-//! A chunk read from its start to its end: one read, every page to its final place.
+//! A chunk read from its start to its end: every page to its final place.
 
-use aws_lc_rs::aead::LessSafeKey;
-
-use super::aad::Aad;
 use super::chunks::Chunk;
 use super::error::LakeError;
-use super::pages::Walk;
-use super::source::ReadAt;
-use super::window::Window;
-
-/// Stored bytes read at a time; most chunks are smaller.
-const AHEAD: u64 = 4 << 20;
+use super::pages::{Pages, Walk};
+use super::window::{AHEAD, Window};
 
 /// Whether `length` bytes from the chunk's start hold its whole plaintext.
 pub(super) fn covers(chunk: &Chunk, length: u64) -> bool {
-    length >= chunk.exact.unwrap_or(chunk.stored)
+    length >= chunk.room()
 }
 
 /// Decrypts the whole chunk into `out`; what is left of `out` becomes zeros.
-pub(super) fn decrypt(
-    source: &dyn ReadAt,
-    key: &LessSafeKey,
-    file_aad: &[u8],
-    chunk: &Chunk,
-    out: &mut [u8],
-) -> Result<(), LakeError> {
-    let mut aad = Aad::new(file_aad, chunk.row_group, chunk.column)
-        .ok_or(LakeError::CryptoForm("the AAD is too long"))?;
-    let mut window = Window::new(source, chunk, AHEAD);
-    let mut walk = Walk::new(chunk);
+pub(super) fn decrypt(pages: &mut Pages<'_>, out: &mut [u8]) -> Result<(), LakeError> {
+    let mut walk = Walk::new(pages.chunk);
     let mut rest = out;
-    while !walk.ended(chunk) {
-        let length = walk.header_length(chunk, &mut window)?;
+    while !walk.ended(pages.chunk) {
+        let length = pages.header_length(&walk)?;
         let (header, after) = split(rest, length)?;
-        let page = walk.step(key, chunk, &mut aad, &mut window, header)?;
+        let page = pages.step(&mut walk, header)?;
         let (body, after) = split(after, page.body)?;
-        page.open(key, chunk, &mut aad, &mut window, body)?;
+        pages.open(&page, body)?;
         rest = after;
     }
     rest.fill(0);
+    Ok(())
+}
+
+/// Copies a part of a chunk that is in the clear.
+pub(super) fn copy(window: &mut Window<'_>, from: u64, out: &mut [u8]) -> Result<(), LakeError> {
+    let mut at = from;
+    for room in out.chunks_mut(AHEAD) {
+        room.copy_from_slice(window.get(at, room.len())?);
+        at += room.len() as u64;
+    }
     Ok(())
 }
 

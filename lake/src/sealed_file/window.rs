@@ -5,12 +5,15 @@ use std::cell::Cell;
 use super::chunks::Chunk;
 use super::error::LakeError;
 use super::source::ReadAt;
+use super::verify::{BLOCK, Blocks};
 
+/// Stored bytes read at a time: they stay in the processor's second cache until they are decrypted.
+pub(super) const AHEAD: usize = BLOCK;
 /// A buffer larger than this is given back after use.
-const KEEP: usize = 8 << 20;
+const KEEP: usize = 4 << 20;
 
 thread_local! {
-    /// Holds ciphertext only.
+    /// Holds stored bytes only.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -18,20 +21,32 @@ thread_local! {
 pub(super) struct Window<'a> {
     source: &'a dyn ReadAt,
     chunk: &'a Chunk,
+    /// The column's path, for errors.
+    path: &'a str,
+    /// What the bytes must be.
+    blocks: Option<Blocks<'a>>,
     /// Bytes read ahead at a time.
-    ahead: u64,
+    ahead: usize,
     buffer: Vec<u8>,
-    /// The part of the chunk that the buffer holds.
+    /// The part of the chunk that the buffer holds; with `blocks`, whole blocks, checked.
     from: u64,
     filled: usize,
 }
 
 impl<'a> Window<'a> {
     /// Reads at least `ahead` bytes at a time, as far as the chunk goes.
-    pub(super) fn new(source: &'a dyn ReadAt, chunk: &'a Chunk, ahead: u64) -> Self {
+    pub(super) fn new(
+        source: &'a dyn ReadAt,
+        chunk: &'a Chunk,
+        path: &'a str,
+        blocks: Option<Blocks<'a>>,
+        ahead: usize,
+    ) -> Self {
         Self {
             source,
             chunk,
+            path,
+            blocks,
             ahead,
             buffer: SCRATCH.take(),
             from: 0,
@@ -43,8 +58,13 @@ impl<'a> Window<'a> {
     pub(super) fn get(&mut self, at: u64, length: usize) -> Result<&[u8], LakeError> {
         let end = at
             .checked_add(length as u64)
-            .filter(|end| *end <= self.chunk.stored);
-        let end = end.ok_or(LakeError::Truncated)?;
+            .filter(|end| *end <= self.chunk.stored)
+            .ok_or(LakeError::Truncated)?;
+        if self.blocks.is_none()
+            && let Some(bytes) = self.source.lend(self.chunk.start + at, length)
+        {
+            return Ok(bytes);
+        }
         if at < self.from || end > self.from + self.filled as u64 {
             self.fill(at, end)?;
         }
@@ -54,18 +74,45 @@ impl<'a> Window<'a> {
             .ok_or(LakeError::Truncated)
     }
 
+    /// Moves the window to `at`, up to `end` or beyond. What it holds of that already, it keeps.
     fn fill(&mut self, at: u64, end: u64) -> Result<(), LakeError> {
-        let end = end
-            .max(at.saturating_add(self.ahead))
-            .min(self.chunk.stored);
-        let length = usize::try_from(end - at).map_err(|_| LakeError::Truncated)?;
-        self.filled = 0;
+        let step = if self.blocks.is_some() {
+            BLOCK as u64
+        } else {
+            1
+        };
+        let at = at - at % step;
+        let mut keep = 0;
+        if let Some(skip) = at.checked_sub(self.from)
+            && let Ok(skip) = usize::try_from(skip)
+            && skip < self.filled
+        {
+            keep = self.filled - skip;
+            self.buffer.copy_within(skip..self.filled, 0);
+        }
+        self.from = at;
+        self.filled = keep;
+        let read_from = at + keep as u64;
+        let wanted = end.max(read_from.saturating_add(self.ahead as u64));
+        let read_to = wanted.next_multiple_of(step).min(self.chunk.stored);
+        let length = usize::try_from(read_to - at).map_err(|_| LakeError::Truncated)?;
         if self.buffer.len() < length {
             self.buffer.resize(length, 0);
         }
-        let room = self.buffer.get_mut(..length).ok_or(LakeError::Truncated)?;
-        self.source.read_exact_at(room, self.chunk.start + at)?;
-        self.from = at;
+        let room = self
+            .buffer
+            .get_mut(keep..length)
+            .ok_or(LakeError::Truncated)?;
+        self.source
+            .read_exact_at(room, self.chunk.start + read_from)?;
+        if let Some(blocks) = &self.blocks
+            && !blocks.are(read_from / step, room)
+        {
+            return Err(LakeError::ChunkDigest {
+                row_group: self.chunk.row_group,
+                column: self.path.into(),
+            });
+        }
         self.filled = length;
         Ok(())
     }

@@ -5,18 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::metadata::ParquetMetaDataReader;
 use parquet::file::properties::WriterVersion;
 use proptest::prelude::*;
 
-use super::super::aad::Aad;
-use super::super::pages::Walk;
 use super::super::testing::{
-    KEY, Make, PREFIX, all, decode, encrypt_again, rows, spec, with_exact_sizes, write,
+    KEY, Make, PREFIX, all, all_by, decode, lengths, metadata, rows, spec, write,
 };
-use super::super::window::Window;
-use super::super::{ReadAt, SealedFile};
-use super::{chunks, open_footer};
+use super::super::{Counters, ReadAt, SealedFile};
+use super::chunks;
 
 /// A source that counts.
 struct Counting {
@@ -70,7 +66,7 @@ fn every_kind_of_uniform_file_reads_right() {
                     };
                     let sealed = make.open(make.file(&wanted)).unwrap();
                     assert_eq!(sealed.rows(), 1000);
-                    assert_eq!(decode(all(&sealed).unwrap()), wanted);
+                    assert_eq!(decode(sealed), wanted);
                 }
             }
         }
@@ -84,31 +80,20 @@ fn files_of_other_writers_end_their_chunks_in_zeros() {
         ours: false,
         ..Make::default()
     };
-    let file = make.file(&wanted);
-    let sealed = make.open(file.clone()).unwrap();
-    let lengths = plaintext_lengths(&make, &file);
-    let virtual_bytes = all(&sealed).unwrap();
-    for (chunk, (start, length)) in chunks(&make, &file).iter().zip(&lengths) {
-        assert!(*length < chunk.stored);
-        let tail = usize::try_from(start + length).unwrap()..usize::try_from(chunk.end()).unwrap();
-        assert!(virtual_bytes[tail].iter().all(|byte| *byte == 0));
+    let sealed = make.open(make.file(&wanted)).unwrap();
+    let lengths = lengths(&sealed);
+    for (place, chunk) in chunks(&sealed) {
+        let length = lengths[&place];
+        assert!(length < chunk.stored);
+        let mut tail = vec![0xee; usize::try_from(chunk.stored - length).unwrap()];
+        sealed.read_at(&mut tail, place + length).unwrap();
+        assert!(tail.iter().all(|byte| *byte == 0));
     }
-    assert_eq!(decode(with_exact_sizes(&sealed, &lengths)), wanted);
+    assert_eq!(decode(sealed), wanted);
 }
 
 #[test]
-fn keys_of_192_bits() {
-    let wanted = rows(1000);
-    let make = Make::default();
-    let file = make.file(&wanted);
-    let key = [3; 24];
-    let again = encrypt_again(&file, &KEY, &key, &chunks(&make, &file));
-    let sealed = SealedFile::open(Arc::new(again), spec(&key, make.aad_prefix())).unwrap();
-    assert_eq!(decode(all(&sealed).unwrap()), wanted);
-}
-
-#[test]
-fn dictionaries_that_were_given_up_half_way() {
+fn dictionaries_that_fill_up() {
     let wanted = rows(2000);
     for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
         let make = Make {
@@ -121,11 +106,10 @@ fn dictionaries_that_were_given_up_half_way() {
             .properties()
             .set_dictionary_page_size_limit(2000)
             .with_file_encryption_properties(encryption);
-        let file = write(&wanted, properties.build());
-        let ids = chunks(&make, &file).remove(0);
+        let sealed = make.open(write(&wanted, properties.build())).unwrap();
+        let (_, ids) = chunks(&sealed)[0];
         assert!(ids.dictionary && ids.exact.is_some());
-        let sealed = make.open(file).unwrap();
-        assert_eq!(decode(all(&sealed).unwrap()), wanted);
+        assert_eq!(decode(sealed), wanted);
     }
 }
 
@@ -134,7 +118,8 @@ fn an_empty_table() {
     let wanted = rows(0);
     let make = Make::default();
     let sealed = make.open(make.file(&wanted)).unwrap();
-    assert_eq!(decode(all(&sealed).unwrap()), wanted);
+    assert_eq!(sealed.rows(), 0);
+    assert_eq!(decode(sealed), wanted);
 }
 
 #[test]
@@ -143,12 +128,8 @@ fn statistics_stay_and_places_that_are_gone_go() {
         ours: false,
         ..Make::default()
     };
-    let file = all(&make.open(make.file(&rows(1000))).unwrap()).unwrap();
-    let footer =
-        u32::from_le_bytes(file[file.len() - 8..file.len() - 4].try_into().unwrap()) as usize;
-    let metadata =
-        ParquetMetaDataReader::decode_metadata(&file[file.len() - 8 - footer..file.len() - 8])
-            .unwrap();
+    let sealed = Arc::new(make.open(make.file(&rows(1000))).unwrap());
+    let metadata = metadata(&sealed);
     assert_eq!(metadata.num_row_groups(), 3);
     for group in metadata.row_groups() {
         for column in group.columns() {
@@ -160,6 +141,37 @@ fn statistics_stay_and_places_that_are_gone_go() {
             assert!(column.bloom_filter_offset().is_none());
         }
     }
+}
+
+#[test]
+fn things_lie_far_apart() {
+    let make = Make::default();
+    let sealed = make.open(make.file(&rows(1000))).unwrap();
+    let places: Vec<_> = sealed.places().collect();
+    assert_eq!(places.len(), 3 * 5 + 2);
+    for pair in places.windows(2) {
+        assert!(pair[1].start >= pair[0].end + (64 << 20));
+    }
+    let mut gap = [0xee; 1000];
+    assert_eq!(sealed.read_at(&mut gap, places[1].end).unwrap(), 1000);
+    assert_eq!(gap, [0; 1000]);
+    assert_eq!(sealed.counters(), Counters::default());
+}
+
+#[test]
+fn only_what_is_asked_for_is_decrypted() {
+    let make = Make {
+        group: 10,
+        page: 10,
+        ..Make::default()
+    };
+    let sealed = make.open(make.file(&rows(10_000))).unwrap();
+    let (place, chunk) = chunks(&sealed)[777 * 5 + 2];
+    let mut out = vec![0; chunk.exact.unwrap() as usize];
+    sealed.read_at(&mut out, place).unwrap();
+    let counted = sealed.counters();
+    assert_eq!((counted.chunks, counted.pages), (1, 2));
+    assert_eq!(counted.bytes, out.len() as u64);
 }
 
 #[test]
@@ -179,16 +191,7 @@ fn small_reads_in_order_decrypt_nothing_twice() {
         )
         .unwrap();
         source.read_bytes.store(0, Ordering::Relaxed);
-        let mut got = Vec::new();
-        let mut piece = vec![0; step];
-        loop {
-            let read = sealed.read_at(&mut piece, got.len() as u64).unwrap();
-            if read == 0 {
-                break;
-            }
-            got.extend_from_slice(&piece[..read]);
-        }
-        assert!(got == wanted, "step {step}");
+        assert!(all_by(&sealed, step).unwrap() == wanted, "step {step}");
         // Headers are read with what follows them, bodies once more: never once per small read.
         assert!(
             source.read_bytes.load(Ordering::Relaxed) < 4 * source.len(),
@@ -199,22 +202,30 @@ fn small_reads_in_order_decrypt_nothing_twice() {
 }
 
 #[test]
-fn a_whole_chunk_is_one_read() {
-    let make = Make::default();
-    let file = make.file(&rows(1000));
-    let chunks = chunks(&make, &file);
-    let source = Counting::new(file);
+fn a_whole_chunk_is_read_once() {
+    let make = Make {
+        group: 100_000,
+        page: 20_000,
+        ..Make::default()
+    };
+    let source = Counting::new(make.file(&rows(100_000)));
     let sealed = SealedFile::open(
         Arc::clone(&source) as Arc<dyn ReadAt>,
         spec(&KEY, make.aad_prefix()),
     )
     .unwrap();
-    for chunk in &chunks {
+    let mut large = 0;
+    for (place, chunk) in chunks(&sealed) {
         source.reads.store(0, Ordering::Relaxed);
+        source.read_bytes.store(0, Ordering::Relaxed);
         let mut out = vec![0; usize::try_from(chunk.exact.unwrap()).unwrap()];
-        sealed.read_at(&mut out, chunk.start).unwrap();
-        assert_eq!(source.reads.load(Ordering::Relaxed), 1);
+        sealed.read_at(&mut out, place).unwrap();
+        assert_eq!(source.read_bytes.load(Ordering::Relaxed), chunk.stored);
+        let reads = source.reads.load(Ordering::Relaxed);
+        assert!(reads <= chunk.stored / (256 << 10) + 1);
+        large += u64::from(reads > 1);
     }
+    assert!(large > 0);
 }
 
 #[test]
@@ -222,17 +233,30 @@ fn threads_read_at_once() {
     let make = Make::default();
     let file = make.file(&rows(2000));
     let sealed = make.open(file).unwrap();
-    let wanted = all(&sealed).unwrap();
+    let places: Vec<_> = sealed.places().collect();
+    let wanted: Vec<Vec<u8>> = places
+        .iter()
+        .map(|place| {
+            let mut bytes = vec![0; (place.end - place.start) as usize];
+            sealed.read_at(&mut bytes, place.start).unwrap();
+            bytes
+        })
+        .collect();
     let wrong = Mutex::new(0);
     std::thread::scope(|scope| {
         for thread in 0..4_usize {
-            let (sealed, wanted, wrong) = (&sealed, &wanted, &wrong);
+            let (sealed, places, wanted, wrong) = (&sealed, &places, &wanted, &wrong);
             scope.spawn(move || {
                 for turn in 0..200 {
+                    let which = (turn * 31 + thread) % places.len();
+                    let wanted = &wanted[which];
                     let at = (turn * 7919 + thread * 104_729) % wanted.len();
-                    let mut out = vec![0; (turn * 31) % 3000 + 1];
-                    let read = sealed.read_at(&mut out, at as u64).unwrap();
-                    if out[..read] != wanted[at..at + read] {
+                    let length = ((turn * 31) % 3000 + 1).min(wanted.len() - at);
+                    let mut out = vec![0; length];
+                    sealed
+                        .read_at(&mut out, places[which].start + at as u64)
+                        .unwrap();
+                    if out[..] != wanted[at..at + length] {
                         *wrong.lock().unwrap() += 1;
                     }
                 }
@@ -247,39 +271,23 @@ proptest! {
     #[test]
     fn any_reads_in_any_order_see_the_same_file(
         ours: bool,
-        reads in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..5000), 1..20),
+        reads in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0_usize..5000), 1..20),
     ) {
         let make = Make { ours, ..Make::default() };
         let sealed = make.open(make.file(&rows(900))).unwrap();
-        let wanted = all(&sealed).unwrap();
-        for (at, length) in reads {
+        let places: Vec<_> = sealed.places().collect();
+        for (which, at, length) in reads {
+            let place = which.get(&places).clone();
+            let mut wanted = vec![0; (place.end - place.start) as usize];
+            sealed.read_at(&mut wanted, place.start).unwrap();
             let at = at.index(wanted.len() + 10);
             let mut out = vec![0xaa; length];
-            let read = sealed.read_at(&mut out, at as u64).unwrap();
-            prop_assert_eq!(read, length.min(wanted.len().saturating_sub(at)));
-            if read > 0 {
-                prop_assert!(out[..read] == wanted[at..at + read]);
-            }
+            let from = place.start + at as u64;
+            let read = sealed.read_at(&mut out, from).unwrap();
+            let left = sealed.virtual_len().saturating_sub(from);
+            prop_assert_eq!(read as u64, left.min(length as u64));
+            wanted.resize(at + length, 0);
+            prop_assert!(out[..read] == wanted[at..at + read]);
         }
     }
-}
-
-/// Start and plaintext length of every chunk, found by walking.
-fn plaintext_lengths(make: &Make, file: &[u8]) -> Vec<(u64, u64)> {
-    let opened = open_footer(make, file);
-    let source = file.to_vec();
-    chunks(make, file)
-        .iter()
-        .map(|chunk| {
-            let mut aad = Aad::new(&opened.file_aad, chunk.row_group, chunk.column).unwrap();
-            let mut window = Window::new(&source, chunk, 1 << 20);
-            let mut walk = Walk::new(chunk);
-            while !walk.ended(chunk) {
-                let mut header = vec![0; walk.header_length(chunk, &mut window).unwrap()];
-                walk.step(&opened.key, chunk, &mut aad, &mut window, &mut header)
-                    .unwrap();
-            }
-            (chunk.start, walk.plain)
-        })
-        .collect()
 }

@@ -1,85 +1,213 @@
 //! Changed, cut, lengthened, shrinking and swapped files: an error, or exactly the right bytes.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use super::super::testing::{KEY, Make, all, rows, spec};
-use super::super::{ErrorKind, LakeError, ReadAt, SealedFile};
-use super::chunks;
+use super::super::bloom::EMPTY;
+use super::super::testing::{Encrypt, KEY, Make, all, all_by, rows, spec};
+use super::super::{ErrorKind, FileSpec, LakeError, ReadAt, SealedFile};
+
+/// Small, with several row groups and pages.
+fn small() -> Make {
+    Make {
+        group: 30,
+        page: 15,
+        ..Make::default()
+    }
+}
 
 /// Opens and reads a changed file: an error, or exactly the right bytes.
-fn error_or_right(make: &Make, changed: Vec<u8>, wanted: &[u8]) -> Option<LakeError> {
-    let sealed = match make.open(changed) {
+fn error_or_right(spec: FileSpec, changed: Vec<u8>, wanted: &[u8]) -> Option<LakeError> {
+    let sealed = match SealedFile::open(Arc::new(changed), spec) {
         Ok(sealed) => sealed,
         Err(error) => return Some(error),
     };
     // Small reads first: they take another way than whole chunks.
-    let mut pieces = Vec::new();
-    let mut piece = [0; 333];
-    let in_pieces = loop {
-        match sealed.read_at(&mut piece, pieces.len() as u64) {
-            Ok(0) => break Ok(()),
-            Ok(read) => pieces.extend_from_slice(&piece[..read]),
-            Err(error) => {
-                assert_eq!(piece, [0; 333], "plaintext left after an error");
-                break Err(error);
-            }
-        }
-    };
+    let in_pieces = all_by(&sealed, 333);
     match (all(&sealed), in_pieces) {
-        (Ok(whole), Ok(())) => {
+        (Ok(whole), Ok(pieces)) => {
             assert!(whole == wanted && pieces == wanted, "a wrong answer");
             None
         }
         (Err(one), Err(_)) => Some(one),
-        (whole, pieces) => panic!("reads disagree: {:?} {pieces:?}", whole.err()),
+        (whole, pieces) => panic!("reads disagree: {:?} {:?}", whole.err(), pieces.err()),
     }
 }
 
 #[test]
 fn every_byte_flipped() {
-    let make = Make {
-        group: 30,
-        page: 15,
-        ..Make::default()
-    };
-    let file = make.file(&rows(60));
-    let wanted = all(&make.open(file.clone()).unwrap()).unwrap();
-    for at in 0..file.len() {
-        for bits in [0x01, 0x80, 0xff] {
+    let plain = small().plain(&rows(60));
+    for (name, variant) in Encrypt::variants() {
+        let file = variant.file(&plain);
+        let wanted = all(&variant.open(file.clone()).unwrap()).unwrap();
+        let digests = variant.spec_for(&file).columns.digests;
+        let mut harmless = 0;
+        for at in 0..file.len() {
             let mut changed = file.clone();
-            changed[at] ^= bits;
-            // The file has no byte that says nothing.
-            assert!(
-                error_or_right(&make, changed, &wanted).is_some(),
-                "byte {at}, {bits:x}"
-            );
+            changed[at] ^= [0x01, 0x80, 0xff][at % 3];
+            let mut spec = variant.spec();
+            spec.columns.digests = digests.clone();
+            if error_or_right(spec, changed, &wanted).is_none() {
+                harmless += 1;
+            }
+        }
+        // In front of an encrypted footer stand words about its key that nothing reads here; no other
+        // byte says nothing.
+        let words = b"of the footer".len();
+        let expected = if variant.plaintext_footer { 0 } else { words };
+        assert_eq!(harmless, expected, "{name}");
+    }
+}
+
+#[test]
+fn every_bit_of_every_module_s_head_flipped() {
+    let plain = small().plain(&rows(60));
+    for (name, variant) in Encrypt::variants() {
+        let (file, modules) = variant.file_and_modules(&plain);
+        let wanted = all(&variant.open(file.clone()).unwrap()).unwrap();
+        let digests = variant.spec_for(&file).columns.digests;
+        for module in modules.iter().step_by(3) {
+            for bit in 0..8 * 16 {
+                let mut changed = file.clone();
+                changed[module.from + bit / 8] ^= 1 << (bit % 8);
+                let mut spec = variant.spec();
+                spec.columns.digests = digests.clone();
+                assert!(error_or_right(spec, changed, &wanted).is_some(), "{name}");
+            }
         }
     }
 }
 
 #[test]
-fn cut_anywhere_and_lengthened() {
-    let make = Make {
-        group: 30,
-        page: 15,
-        ..Make::default()
-    };
-    let file = make.file(&rows(60));
-    for cut in 0..file.len() {
-        let error = make.open(file[..cut].to_vec()).unwrap_err();
-        assert!(
-            matches!(error.kind(), ErrorKind::Tampered),
-            "{cut}: {error:?}"
-        );
-        let mut spec = spec(&KEY, make.aad_prefix());
-        spec.size = Some(file.len() as u64);
-        let error = SealedFile::open(Arc::new(file[..cut].to_vec()), spec).unwrap_err();
-        assert!(matches!(error, LakeError::Size { .. }), "{cut}");
+fn every_module_swapped_with_every_other_of_its_size() {
+    let plain = small().plain(&rows(120));
+    for (name, variant) in Encrypt::variants() {
+        let (file, modules) = variant.file_and_modules(&plain);
+        let wanted = all(&variant.open(file.clone()).unwrap()).unwrap();
+        let digests = variant.spec_for(&file).columns.digests;
+        let mut by_size = BTreeMap::<usize, Vec<usize>>::new();
+        for module in &modules {
+            by_size.entry(module.length).or_default().push(module.from);
+        }
+        let mut swapped = 0;
+        for (length, places) in by_size {
+            for (at, one) in places.iter().enumerate() {
+                for two in &places[at + 1..] {
+                    let mut changed = file.clone();
+                    changed[*one..one + length].copy_from_slice(&file[*two..two + length]);
+                    changed[*two..two + length].copy_from_slice(&file[*one..one + length]);
+                    let mut spec = variant.spec();
+                    spec.columns.digests = digests.clone();
+                    let found = error_or_right(spec, changed, &wanted);
+                    assert!(found.is_some(), "{name}: {one} and {two}");
+                    swapped += 1;
+                }
+            }
+        }
+        assert!(swapped > 20, "{name}: {swapped}");
     }
-    let mut longer = file;
-    longer.push(0);
-    assert!(make.open(longer).is_err());
+}
+
+#[test]
+fn chunks_of_another_file_under_the_same_keys() {
+    // The same rows and keys, but for the AAD: every module has its size in both files.
+    let plain = small().plain(&rows(60));
+    for (name, mut variant) in Encrypt::variants() {
+        variant.prefix = Some(b"duckblind/v1/orders/00");
+        let file = variant.file(&plain);
+        let wanted = all(&variant.open(file.clone()).unwrap()).unwrap();
+        let digests = variant.spec_for(&file).columns.digests;
+        let mut other = variant.clone();
+        other.prefix = Some(b"duckblind/v1/orders/11");
+        let (theirs, modules) = other.file_and_modules(&plain);
+        assert_eq!(file.len(), theirs.len());
+        for module in &modules {
+            let range = module.from..module.from + module.length;
+            let mut changed = file.clone();
+            changed[range.clone()].copy_from_slice(&theirs[range]);
+            if changed == file {
+                continue;
+            }
+            let mut spec = variant.spec();
+            spec.columns.digests = digests.clone();
+            assert!(error_or_right(spec, changed, &wanted).is_some(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn bloom_filters_flipped_drop_no_row_group() {
+    let make = Make {
+        bloom: true,
+        ..small()
+    };
+    let variant = Encrypt::default();
+    let file = variant.file(&make.plain(&rows(30)));
+    let right = variant.open(file.clone()).unwrap();
+    let places: Vec<_> = right.places().collect();
+    let read = |sealed: &SealedFile| -> Vec<Result<Vec<u8>, LakeError>> {
+        let one = |place: &std::ops::Range<u64>| {
+            let mut bytes = vec![0; (place.end - place.start) as usize];
+            sealed.read_at(&mut bytes, place.start).map(|_| bytes)
+        };
+        places.iter().map(one).collect()
+    };
+    let wanted = read(&right);
+    let end = file.len() - 3000;
+    for at in (4..end).step_by(97) {
+        let mut changed = file.clone();
+        changed[at] ^= 0x10;
+        let Ok(sealed) = variant.open(changed) else {
+            continue;
+        };
+        let different = read(&sealed);
+        let changed = different
+            .iter()
+            .zip(&wanted)
+            .filter(|(one, two)| one != two);
+        let mut count = 0;
+        for (found, _) in changed {
+            count += 1;
+            if let Ok(found) = found {
+                assert!(found.starts_with(EMPTY));
+                assert!(found[EMPTY.len()..].iter().all(|byte| *byte == 0));
+            }
+        }
+        assert_eq!(count, 1, "byte {at}");
+    }
+}
+
+#[test]
+fn cut_anywhere_and_lengthened() {
+    let plain = small().plain(&rows(60));
+    for (name, variant) in Encrypt::variants() {
+        let file = variant.file(&plain);
+        for cut in 0..file.len() {
+            let error = SealedFile::open(Arc::new(file[..cut].to_vec()), variant.spec());
+            let error = error.unwrap_err();
+            assert!(
+                matches!(error.kind(), ErrorKind::Tampered),
+                "{name}, {cut}: {error:?}"
+            );
+            let mut spec = variant.spec();
+            spec.size = Some(file.len() as u64);
+            let error = SealedFile::open(Arc::new(file[..cut].to_vec()), spec).unwrap_err();
+            assert!(matches!(error, LakeError::Size { .. }), "{cut}");
+        }
+        let mut longer = file;
+        longer.push(0);
+        assert!(SealedFile::open(Arc::new(longer), variant.spec()).is_err());
+    }
+}
+
+#[test]
+fn a_plaintext_file_is_a_downgrade() {
+    let plain = small().plain(&rows(60));
+    for (_, variant) in Encrypt::variants() {
+        let error = SealedFile::open(Arc::new(plain.clone()), variant.spec()).unwrap_err();
+        assert_eq!(error, LakeError::Plaintext);
+    }
 }
 
 #[test]
@@ -108,7 +236,7 @@ fn a_file_that_shrinks_while_it_is_read() {
 }
 
 #[test]
-fn swapped_files_and_chunks_are_refused_by_the_aad() {
+fn swapped_files_are_refused_by_the_aad() {
     // Two tables under one data key, on purpose.
     let orders = Make::default();
     let parts = Make {
@@ -125,27 +253,4 @@ fn swapped_files_and_chunks_are_refused_by_the_aad() {
         parts.open(of_orders),
         Err(LakeError::KeyWrong { .. })
     ));
-
-    // Chunks of equal size within one file change places.
-    let file = orders.file(&rows(1000));
-    let chunks = chunks(&orders, &file);
-    let mut swapped = 0;
-    for (at, one) in chunks.iter().enumerate() {
-        for two in &chunks[at + 1..] {
-            if one.stored == two.stored {
-                let mut changed = file.clone();
-                let length = usize::try_from(one.stored).unwrap();
-                let (a, b) = (
-                    usize::try_from(one.start).unwrap(),
-                    usize::try_from(two.start).unwrap(),
-                );
-                changed[a..a + length].copy_from_slice(&file[b..b + length]);
-                changed[b..b + length].copy_from_slice(&file[a..a + length]);
-                let error = all(&orders.open(changed).unwrap()).unwrap_err();
-                assert!(matches!(error, LakeError::Tampered { .. }));
-                swapped += 1;
-            }
-        }
-    }
-    assert!(swapped > 0);
 }

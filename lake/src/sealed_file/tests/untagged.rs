@@ -1,0 +1,166 @@
+//! Chunks without tags: held against their digests, however often the store changes its mind.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::super::testing::{Encrypt, Make, all, all_by, rows};
+use super::super::{LakeError, ReadAt, SealedFile};
+use super::chunks;
+use crate::manifest::Algorithm;
+
+/// Gives right bytes until a number of reads were done, then changes one byte of each.
+struct Fickle {
+    bytes: Vec<u8>,
+    good: usize,
+    reads: AtomicUsize,
+    from: u64,
+}
+
+impl ReadAt for Fickle {
+    fn len(&self) -> u64 {
+        self.bytes.as_slice().len() as u64
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.bytes.read_exact_at(buf, offset)?;
+        if offset >= self.from && self.reads.fetch_add(1, Ordering::SeqCst) >= self.good {
+            let middle = buf.len() / 2;
+            buf[middle] ^= 1;
+        }
+        Ok(())
+    }
+}
+
+fn ctr() -> Encrypt {
+    Encrypt {
+        algorithm: Algorithm::GcmCtr,
+        ..Encrypt::default()
+    }
+}
+
+fn clear() -> Encrypt {
+    let mut clear = Encrypt::default();
+    clear
+        .clear
+        .extend(["id", "f", "word", "flag", "list.list.item"]);
+    clear
+}
+
+#[test]
+fn a_store_that_changes_its_mind_is_found_out() {
+    // Chunks of several blocks.
+    let make = Make {
+        group: 100_000,
+        page: 5_000,
+        ..Make::default()
+    };
+    let plain = make.plain(&rows(100_000));
+    for variant in [ctr(), clear()] {
+        let file = variant.file(&plain);
+        let right = variant.open(file.clone()).unwrap();
+        let (place, chunk) = chunks(&right)[0];
+        assert!(chunk.stored > 3 * (256 << 10));
+        let mut wanted = vec![0; chunk.room() as usize];
+        right.read_at(&mut wanted, place).unwrap();
+        let (mut right_answers, mut errors) = (0, 0);
+        for good in 0..12 {
+            let source = Fickle {
+                bytes: file.clone(),
+                good,
+                reads: AtomicUsize::new(0),
+                from: u64::MAX,
+            };
+            let source = Arc::new(Fickle { from: 4, ..source });
+            // Opening reads the tail and the footer.
+            source.reads.store(0, Ordering::SeqCst);
+            let spec = variant.spec_for(&file);
+            let opened = SealedFile::open(Arc::clone(&source) as Arc<dyn ReadAt>, spec);
+            let Ok(sealed) = opened else {
+                errors += 1;
+                continue;
+            };
+            for step in [wanted.len(), 100_000] {
+                let mut got = vec![0xee; wanted.len()];
+                let mut at = 0;
+                let read = got.chunks_mut(step).try_for_each(|room| {
+                    let read = sealed.read_at(room, place + at);
+                    at += room.len() as u64;
+                    read.map(drop).inspect_err(|_| {
+                        assert!(room.iter().all(|byte| *byte == 0));
+                    })
+                });
+                match read {
+                    Ok(()) => {
+                        assert!(got == wanted, "wrong bytes after {good} reads");
+                        right_answers += 1;
+                    }
+                    Err(LakeError::ChunkDigest { row_group, column }) => {
+                        assert_eq!((row_group, column.as_str()), (0, "id"));
+                        errors += 1;
+                    }
+                    Err(other) => panic!("{other:?}"),
+                }
+            }
+        }
+        assert!(right_answers > 0 && errors > 5, "{right_answers} {errors}");
+    }
+}
+
+#[test]
+fn without_a_digest_nothing_is_read_unless_that_is_accepted() {
+    let plain = Make::default().plain(&rows(1000));
+    for variant in [ctr(), clear()] {
+        let file = variant.file(&plain);
+        let sealed = SealedFile::open(Arc::new(file.clone()), variant.spec()).unwrap();
+        let (place, _) = chunks(&sealed)[5];
+        let mut one = [0xee];
+        assert_eq!(
+            sealed.read_at(&mut one, place),
+            Err(LakeError::Unauthenticated {
+                row_group: 1,
+                column: "id".into()
+            })
+        );
+        assert_eq!(one, [0]);
+
+        let mut spec = variant.spec();
+        let paths = ["id", "f", "word", "flag", "list.list.item"];
+        spec.columns.accept_unauthenticated = paths.map(str::to_owned).into();
+        let accepted = SealedFile::open(Arc::new(file.clone()), spec).unwrap();
+        let right = variant.open(file.clone()).unwrap();
+        assert!(all(&accepted).unwrap() == all(&right).unwrap());
+
+        // A digest that is there is checked, whatever is accepted.
+        let mut spec = variant.spec_for(&file);
+        spec.columns.accept_unauthenticated = paths.map(str::to_owned).into();
+        let mut changed = file;
+        let at = chunks(&right)[0].1.end() as usize - 1;
+        changed[at] ^= 1;
+        let sealed = SealedFile::open(Arc::new(changed), spec).unwrap();
+        let digest = LakeError::ChunkDigest {
+            row_group: 0,
+            column: "id".into(),
+        };
+        assert_eq!(all(&sealed), Err(digest.clone()));
+        assert_eq!(all_by(&sealed, 100), Err(digest));
+    }
+}
+
+#[test]
+fn which_chunks_need_digests() {
+    let plain = Make::default().plain(&rows(1000));
+    for (name, variant) in Encrypt::variants() {
+        let sealed = variant.open(variant.file(&plain)).unwrap();
+        let digests = sealed.chunk_digests().unwrap();
+        for chunk in sealed.stored_chunks() {
+            let clear = variant.clear.contains(chunk.path);
+            assert_eq!(chunk.clear, clear, "{name}");
+            let untagged = clear || variant.algorithm == Algorithm::GcmCtr;
+            assert_eq!(chunk.needs_digest, untagged, "{name}");
+            let known = digests.get(chunk.path).map(|all| all[chunk.row_group]);
+            assert_eq!(known.is_some(), untagged, "{name}");
+        }
+        assert!(digests.values().all(|digests| digests.len() == 3));
+    }
+}
