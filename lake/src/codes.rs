@@ -35,6 +35,9 @@ codes! {
     KeyLength = "DB-LAK-007", "A key has a length that AES does not know.";
     Randomness = "DB-LAK-008", "The system gave no randomness.";
     TableName = "DB-LAK-009", "A table name is not allowed.";
+    KeyCollision = "DB-LAK-010", "Two key ids share one environment variable, and it is set.";
+    KeySame = "DB-LAK-011", "A key that should be new is the old one.";
+    KeyMaterial = "DB-LAK-012", "Key material of a file encrypted elsewhere does not open.";
     ManifestSize = "DB-LAK-020", "A manifest is larger than any manifest may be.";
     ManifestForm = "DB-LAK-021", "A manifest does not parse.";
     ManifestVersion = "DB-LAK-022", "A manifest has a version that is not known here.";
@@ -55,6 +58,12 @@ codes! {
     OutputTooLarge = "DB-LAK-049", "The table needs more files than one manifest may name.";
     InputColumn = "DB-LAK-050", "A type or a delimiter is given for a column or a file that is not there.";
     InputType = "DB-LAK-051", "A value does not have the type given for its column.";
+    NoSuchColumn = "DB-LAK-052", "A column to encrypt, sort or partition by is not there, or not the only one of its name.";
+    NothingEncrypted = "DB-LAK-053", "A table would be sealed with nothing in it encrypted.";
+    LayoutColumn = "DB-LAK-054", "A table cannot be sorted or partitioned by a column of this type.";
+    PartitionEncrypted = "DB-LAK-055", "A column to partition by is to be encrypted too.";
+    PartitionPath = "DB-LAK-056", "A value is too long for the name of a partition's directory.";
+    Spill = "DB-LAK-057", "Temporary data of sorting did not come back as it was.";
     FileIo = "DB-LAK-060", "A sealed file cannot be read.";
     FileSize = "DB-LAK-061", "A sealed file has another size than its manifest says.";
     FilePlaintext = "DB-LAK-062", "A file that should be sealed is in the clear.";
@@ -76,6 +85,21 @@ codes! {
     ChunkDigest = "DB-LAK-079", "A stored column chunk is not the one in the manifest.";
     FooterSignature = "DB-LAK-080", "The signature of a footer in the clear does not hold.";
     FooterKeyMissing = "DB-LAK-081", "The key of a sealed file's footer is missing.";
+    TableMissing = "DB-LAK-090", "A directory holds no sealed table.";
+    TableIo = "DB-LAK-091", "A table's directory cannot be read or written.";
+    TableLocked = "DB-LAK-092", "Another writer is at work on the table.";
+    TableChanged = "DB-LAK-093", "A table was changed by somebody who did not hold its lock.";
+    TableRolledBack = "DB-LAK-094", "A table's current snapshot is older than one that it keeps.";
+    SnapshotMissing = "DB-LAK-095", "A table does not have the snapshot.";
+    SnapshotChain = "DB-LAK-096", "A kept snapshot is not the one that the table's history names.";
+    TableFile = "DB-LAK-097", "A file of a table cannot be used.";
+    TableSchema = "DB-LAK-098", "Rows do not fit the table.";
+    TableNothing = "DB-LAK-099", "There is nothing to do.";
+    FileUnknown = "DB-LAK-100", "A table has no such file or column.";
+    ImportKey = "DB-LAK-101", "A key of a file to be imported is not known.";
+    ImportFile = "DB-LAK-102", "A file to be imported cannot be used.";
+    ImportLayout = "DB-LAK-103", "A directory does not have the layout that is to be imported.";
+    ImportMixed = "DB-LAK-104", "Files to be imported do not fit together as one table.";
 }
 
 #[cfg(test)]

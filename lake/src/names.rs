@@ -122,6 +122,12 @@ impl KeyId {
         (parsed.to_string() == text).then_some(parsed)
     }
 
+    /// The same key after a rotation.
+    #[must_use]
+    pub fn at_version(self, version: u32) -> Self {
+        Self { version, ..self }
+    }
+
     /// The table's name.
     pub fn table(&self) -> &str {
         &self.table

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use duckblind_protocol::coded::{Coded, Exit};
 
+use super::provider::KEY_DIGITS;
 use crate::codes::LakeCode;
+use crate::names::KeyId;
 
 /// An error about keys. None of them ever holds key bytes.
 #[derive(Debug, thiserror::Error)]
@@ -33,11 +35,29 @@ pub enum KeyError {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// A key of the environment is not 64 hex digits.
+    /// A key of the environment is no hex of the right length.
     #[error("environment variable {name} does not hold a key")]
     Environment {
         /// The variable.
         name: String,
+    },
+    /// Two ids, one variable.
+    #[error("keys `{one}` and `{other}` share environment variable {name}, which is set")]
+    Collision {
+        /// The variable.
+        name: String,
+        /// An id.
+        one: String,
+        /// Another.
+        other: String,
+    },
+    /// Rotation to the key that is used already.
+    #[error("key `{new}` is the same as `{old}`")]
+    Same {
+        /// The id of the key in use.
+        old: String,
+        /// The id of what should be a new one.
+        new: String,
     },
     /// Nobody knows the key.
     #[error("no key `{id}`")]
@@ -46,8 +66,8 @@ pub enum KeyError {
         id: String,
         /// The environment variable that was looked at.
         variable: String,
-        /// The key file that was looked at.
-        file: Option<PathBuf>,
+        /// The key files that were looked at.
+        files: Vec<PathBuf>,
     },
     /// A key with this id is there already.
     #[error("key file {} already has a key `{id}`", path.display())]
@@ -61,6 +81,12 @@ pub enum KeyError {
     #[error("a data key does not open with table key `{id}`")]
     Unwrap {
         /// The table key's id.
+        id: String,
+    },
+    /// Key material of a file does not open with its master key.
+    #[error("key material of the file does not open with master key `{id}`")]
+    Material {
+        /// The master key's id.
         id: String,
     },
     /// Not 16, 24 or 32 bytes.
@@ -80,9 +106,12 @@ impl Coded for KeyError {
             Self::Io { .. } => LakeCode::KeyFileIo,
             Self::Mode { .. } => LakeCode::KeyFileMode,
             Self::Form { .. } | Self::Environment { .. } => LakeCode::KeyFileForm,
+            Self::Collision { .. } => LakeCode::KeyCollision,
+            Self::Same { .. } => LakeCode::KeySame,
             Self::Missing { .. } => LakeCode::KeyMissing,
             Self::Exists { .. } => LakeCode::KeyExists,
             Self::Unwrap { .. } => LakeCode::KeyUnwrap,
+            Self::Material { .. } => LakeCode::KeyMaterial,
             Self::Length { .. } => LakeCode::KeyLength,
             Self::Randomness => LakeCode::Randomness,
         }
@@ -91,11 +120,14 @@ impl Coded for KeyError {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::Io { .. } | Self::Exists { .. } => Exit::Usage,
+            Self::Io { .. } | Self::Exists { .. } | Self::Collision { .. } | Self::Same { .. } => {
+                Exit::Usage
+            }
             Self::Form { .. } | Self::Environment { .. } => Exit::Malformed,
             Self::Mode { .. }
             | Self::Missing { .. }
             | Self::Unwrap { .. }
+            | Self::Material { .. }
             | Self::Length { .. } => Exit::Rejected,
             Self::Randomness => Exit::Internal,
         }
@@ -104,13 +136,20 @@ impl Coded for KeyError {
     fn expected(&self) -> Option<String> {
         match self {
             Self::Mode { .. } => Some("a regular file of your own, mode 0600".into()),
-            Self::Environment { .. } => Some("64 hex digits".into()),
-            Self::Missing { variable, file, .. } => Some(match file {
-                Some(file) => format!(
+            Self::Environment { .. } => Some(KEY_DIGITS.into()),
+            Self::Missing {
+                variable, files, ..
+            } => Some(if files.is_empty() {
+                format!("{variable} in the environment or a key file")
+            } else {
+                let files: Vec<_> = files
+                    .iter()
+                    .map(|file| file.display().to_string())
+                    .collect();
+                format!(
                     "{variable} in the environment or the id in {}",
-                    file.display()
-                ),
-                None => format!("{variable} in the environment or a key file"),
+                    files.join(", ")
+                )
             }),
             Self::Length { .. } => Some("16, 24 or 32 bytes".into()),
             _ => None,
@@ -133,16 +172,24 @@ impl Coded for KeyError {
             Self::Form { .. } => {
                 "`duckblind keys new NAME` writes one in the right form".into()
             }
-            Self::Environment { name } => format!("unset {name} or put 64 hex digits into it"),
+            Self::Environment { name } => format!("unset {name} or put {KEY_DIGITS} into it"),
             Self::Missing { id, .. } => {
-                let table = id.strip_suffix("-v1").unwrap_or(id);
+                let id = KeyId::parse(id);
+                let table = id.as_ref().map_or("NAME", KeyId::table);
                 format!("`duckblind keys new {table}` makes one; a table that exists opens only with the key it was sealed with")
             }
+            Self::Collision { name, .. } => {
+                format!("unset {name} and use a key file, which tells them apart")
+            }
+            Self::Same { .. } => "a rotation needs fresh keys: `duckblind keys rotate` makes them".into(),
             Self::Exists { .. } => {
                 "a key that is overwritten is lost, and its tables with it: choose another name".into()
             }
             Self::Unwrap { .. } => {
                 "this is not the key that the table was sealed with, or the manifest is of another table".into()
+            }
+            Self::Material { .. } => {
+                "it is another master key, or the key service wraps in a way of its own: give the raw keys".into()
             }
             Self::Length { .. } => return None,
             Self::Randomness => "this machine cannot make keys: look at its kernel".into(),

@@ -1,28 +1,31 @@
-//! The key file: `{"keys":{"orders-v1":"<64 hex digits>"}}`, mode 0600 or refused.
+//! The key file: `{"keys":{"orders-v1":"<hex>"}}`, mode 0600 or refused. Keys have 32, 48 or 64
+//! hex digits. The same text may come through an open descriptor.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use zeroize::Zeroizing;
 
 use super::error::KeyError;
 use super::private_file;
 use super::secret::TableKey;
+use crate::names::KeyId;
 
 /// Table keys by id, as one file holds them.
 pub struct KeyFile {
     path: PathBuf,
+    /// What came through a descriptor is not written back.
+    read_only: bool,
     keys: BTreeMap<String, TableKey>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wire {
-    #[serde(deserialize_with = "keys")]
+    #[serde(deserialize_with = "super::foreign::map")]
     keys: BTreeMap<String, TableKey>,
 }
 
@@ -30,13 +33,37 @@ impl KeyFile {
     /// Reads a key file.
     pub fn load(path: &Path) -> Result<Self, KeyError> {
         let bytes = private_file::read(path)?;
+        Self::parse(path, false, &bytes)
+    }
+
+    /// Reads a key file from an open descriptor, such as a pipe, to its end. `name` is what errors
+    /// call it.
+    pub fn from_descriptor(name: &str, descriptor: OwnedFd) -> Result<Self, KeyError> {
+        let path = Path::new(name);
+        let bytes = private_file::read_open(path, File::from(descriptor))?;
+        Self::parse(path, true, &bytes)
+    }
+
+    /// Reads a key file from a descriptor that this process was started with.
+    pub fn from_inherited(number: u32) -> Result<Self, KeyError> {
+        let name = format!("descriptor {number}");
+        let opened = File::open(format!("/proc/self/fd/{number}"));
+        let file = opened.map_err(|error| KeyError::Io {
+            path: name.clone().into(),
+            kind: error.kind(),
+        })?;
+        Self::from_descriptor(&name, file.into())
+    }
+
+    fn parse(path: &Path, read_only: bool, bytes: &[u8]) -> Result<Self, KeyError> {
         // The parser's own text may quote the file, so it is not passed on.
-        let wire: Wire = serde_json::from_slice(&bytes).map_err(|_| KeyError::Form {
+        let wire: Wire = serde_json::from_slice(bytes).map_err(|_| KeyError::Form {
             path: path.into(),
-            why: "it must be {\"keys\":{\"ID\":\"64 hex digits\"}}, each id once",
+            why: "it must be {\"keys\":{\"ID\":\"32, 48 or 64 hex digits\"}}, each id once",
         })?;
         Ok(Self {
             path: path.into(),
+            read_only,
             keys: wire.keys,
         })
     }
@@ -49,13 +76,14 @@ impl KeyFile {
                 ..
             }) => Ok(Self {
                 path: path.into(),
+                read_only: false,
                 keys: BTreeMap::new(),
             }),
             other => other,
         }
     }
 
-    /// Where it is.
+    /// Where it is, or what the descriptor is called.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -82,8 +110,40 @@ impl KeyFile {
         Ok(())
     }
 
+    /// Makes fresh keys for all of these ids, or none if one of them has a key already.
+    pub fn generate(&mut self, ids: &[KeyId]) -> Result<(), KeyError> {
+        if let Some(id) = ids
+            .iter()
+            .find(|id| self.keys.contains_key(&id.to_string()))
+        {
+            return Err(KeyError::Exists {
+                id: id.to_string(),
+                path: self.path.clone(),
+            });
+        }
+        for id in ids {
+            self.keys.insert(id.to_string(), TableKey::generate()?);
+        }
+        Ok(())
+    }
+
+    /// The newest version that there are keys of for a table.
+    pub fn newest_version(&self, table: &str) -> Option<u32> {
+        self.ids()
+            .filter_map(KeyId::parse)
+            .filter(|id| id.table() == table)
+            .map(|id| id.version())
+            .max()
+    }
+
     /// Writes the file, whole or not at all, mode 0600.
     pub fn save(&self) -> Result<(), KeyError> {
+        if self.read_only {
+            return Err(KeyError::Io {
+                path: self.path.clone(),
+                kind: std::io::ErrorKind::ReadOnlyFilesystem,
+            });
+        }
         // Room for all of it at once, so that growing leaves no copies behind.
         let room = self.keys.keys().map(|id| id.len() * 6 + 80).sum::<usize>() + 64;
         let mut text = Zeroizing::new(String::with_capacity(room));
@@ -102,36 +162,11 @@ impl KeyFile {
     }
 }
 
-fn keys<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, TableKey>, D::Error> {
-    struct Keys;
-
-    impl<'de> Visitor<'de> for Keys {
-        type Value = BTreeMap<String, TableKey>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("keys by id")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            use serde::de::Error as _;
-            let mut keys = BTreeMap::new();
-            // `&str` borrows from the wiped buffer; a key written with escapes is refused.
-            while let Some((id, hex)) = map.next_entry::<Cow<'de, str>, &'de str>()? {
-                let key = TableKey::from_hex(hex).ok_or_else(|| A::Error::custom("not a key"))?;
-                if keys.insert(id.into_owned(), key).is_some() {
-                    return Err(A::Error::custom("an id twice"));
-                }
-            }
-            Ok(keys)
-        }
-    }
-
-    from.deserialize_map(Keys)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use duckblind_protocol::coded::Coded as _;
+
     use super::*;
 
     #[test]
@@ -158,6 +193,54 @@ mod tests {
                 file.get(id).unwrap().expose()
             );
         }
+    }
+
+    #[test]
+    fn fresh_keys_all_or_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = KeyFile::load_or_empty(&dir.path().join("keys.json")).unwrap();
+        assert_eq!(file.newest_version("t"), None);
+        file.generate(&[KeyId::of_table("t", 1), KeyId::of_column("t", 1, "a.b")])
+            .unwrap();
+        assert_eq!(file.ids().collect::<Vec<_>>(), ["t-v1", "t-v1:a.b"]);
+        let again = file.generate(&[KeyId::of_table("t", 2), KeyId::of_column("t", 1, "a.b")]);
+        assert_eq!(again.err().unwrap().code(), "DB-LAK-005");
+        assert_eq!(file.ids().count(), 2);
+        file.generate(&[KeyId::of_table("t", 9), KeyId::of_table("tt", 11)])
+            .unwrap();
+        assert_eq!(file.newest_version("t"), Some(9));
+    }
+
+    #[test]
+    fn through_a_descriptor() {
+        use std::io::Write as _;
+        use std::os::unix::fs::PermissionsExt as _;
+        let text = format!("{{\"keys\":{{\"t-v1\":\"{}\"}}}}", "5a".repeat(24));
+        let (read, mut write) = std::io::pipe().unwrap();
+        write.write_all(text.as_bytes()).unwrap();
+        drop(write);
+        let file = KeyFile::from_descriptor("descriptor 7", read.into()).unwrap();
+        assert_eq!(file.get("t-v1").unwrap().expose(), [0x5a; 24]);
+        assert_eq!(file.save().unwrap_err().code(), "DB-LAK-001");
+
+        // A pipe that never ends.
+        let (read, mut write) = std::io::pipe().unwrap();
+        let writer = std::thread::spawn(move || while write.write_all(&[b' '; 4096]).is_ok() {});
+        let endless = KeyFile::from_descriptor("descriptor 7", read.into());
+        assert_eq!(endless.err().unwrap().code(), "DB-LAK-003");
+        writer.join().unwrap();
+
+        // A file behind a descriptor must be private, too.
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys.json");
+        std::fs::write(&path, &text).unwrap();
+        for (mode, code) in [(0o600, None), (0o644, Some("DB-LAK-002"))] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            let open = File::open(&path).unwrap();
+            let read = KeyFile::from_descriptor("descriptor 7", open.into());
+            assert_eq!(read.err().map(|error| error.code()), code);
+        }
+        assert!(KeyFile::from_inherited(99_999).is_err());
     }
 
     #[test]

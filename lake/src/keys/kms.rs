@@ -14,6 +14,17 @@ pub trait Kms {
 
     /// Opens a wrapped data key; [`KeyError::Missing`] if there is no such table key here.
     fn unwrap(&self, context: &WrapContext<'_>, wrapped: &[u8]) -> Result<DataKey, KeyError>;
+
+    /// Whether these ids, all those of one table, can be told apart here. Asked before any of
+    /// them is used.
+    fn distinguish(&self, _ids: &[&str]) -> Result<(), KeyError> {
+        Ok(())
+    }
+
+    /// Refuses two ids that have the same key, as far as that can be seen without the keys.
+    fn differ(&self, _old: &str, _new: &str) -> Result<(), KeyError> {
+        Ok(())
+    }
 }
 
 impl Kms for KeyProvider {
@@ -23,6 +34,20 @@ impl Kms for KeyProvider {
 
     fn unwrap(&self, context: &WrapContext<'_>, wrapped: &[u8]) -> Result<DataKey, KeyError> {
         unwrap(&self.table_key(context.key_id)?, context, wrapped)
+    }
+
+    fn distinguish(&self, ids: &[&str]) -> Result<(), KeyError> {
+        KeyProvider::distinguish(self, ids)
+    }
+
+    fn differ(&self, old: &str, new: &str) -> Result<(), KeyError> {
+        if self.table_key(old)?.is_same(&self.table_key(new)?) {
+            return Err(KeyError::Same {
+                old: old.into(),
+                new: new.into(),
+            });
+        }
+        Ok(())
     }
 }
 

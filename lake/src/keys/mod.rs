@@ -3,8 +3,10 @@
 
 mod error;
 mod file_keys;
+mod foreign;
 mod key_file;
 mod kms;
+pub(crate) mod material;
 mod owner;
 mod private_file;
 mod provider;
@@ -14,9 +16,11 @@ mod wrap;
 pub use crate::names::key_id;
 pub use error::KeyError;
 pub use file_keys::FileKeys;
+pub use foreign::ForeignKeys;
 pub use key_file::KeyFile;
 pub use kms::Kms;
+pub use material::{KeyMaterial, WrappedMaterial};
 pub use owner::OwnerKey;
-pub use provider::{KeyProvider, environment_name};
+pub use provider::{KEY_DIGITS, KeyProvider, environment_name};
 pub use secret::{DataKey, TableKey};
 pub use wrap::{WRAPPED_OVERHEAD, WrapContext, unwrap, wrap};

@@ -32,6 +32,45 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     if !about.is_file() {
         return Err(mode(path, "it is not a regular file".into()));
     }
+    judge(path, &about)?;
+    if about.len() > MAX_KEY_FILE {
+        return Err(too_large(path));
+    }
+    // Full size at once: a vector that grows leaves copies behind.
+    let size = usize::try_from(about.len()).unwrap_or(0);
+    let mut bytes = Zeroizing::new(vec![0; size]);
+    (&file)
+        .read_exact(&mut bytes)
+        .map_err(|error| io(path, &error))?;
+    Ok(bytes)
+}
+
+/// Reads what an open descriptor gives, to its end. A file that can be opened by its name, too,
+/// must be as private as one that is.
+pub(super) fn read_open(name: &Path, mut file: File) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let about = file.metadata().map_err(|error| io(name, &error))?;
+    if about.is_file() && about.nlink() > 0 {
+        judge(name, &about)?;
+    }
+    let room = usize::try_from(MAX_KEY_FILE).unwrap_or(0) + 1;
+    let mut bytes = Zeroizing::new(vec![0; room]);
+    let mut length = 0;
+    while let Some(rest) = bytes.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(io(name, &error)),
+        }
+    }
+    if length == room {
+        return Err(too_large(name));
+    }
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
+fn judge(path: &Path, about: &fs::Metadata) -> Result<(), KeyError> {
     if about.mode() & 0o077 != 0 {
         return Err(mode(
             path,
@@ -41,19 +80,14 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     if about.uid() != rustix::process::geteuid().as_raw() {
         return Err(mode(path, "it belongs to another user".into()));
     }
-    if about.len() > MAX_KEY_FILE {
-        return Err(KeyError::Form {
-            path: path.into(),
-            why: "it is too large",
-        });
+    Ok(())
+}
+
+fn too_large(path: &Path) -> KeyError {
+    KeyError::Form {
+        path: path.into(),
+        why: "it is too large",
     }
-    // Full size at once: a vector that grows leaves copies behind.
-    let size = usize::try_from(about.len()).unwrap_or(0);
-    let mut bytes = Zeroizing::new(vec![0; size]);
-    (&file)
-        .read_exact(&mut bytes)
-        .map_err(|error| io(path, &error))?;
-    Ok(bytes)
 }
 
 /// Writes a private file whole or not at all. Without `replace`, a file that is there stays.

@@ -1,10 +1,15 @@
-//! Where table keys come from: first the environment, then the key file.
+//! Where table keys come from: first the environment, then key files, which may be descriptors.
+
+use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
 use super::error::KeyError;
 use super::key_file::KeyFile;
 use super::secret::TableKey;
+
+/// What the text of a key is.
+pub const KEY_DIGITS: &str = "32, 48 or 64 hex digits";
 
 /// The environment variable for a key id: `orders-v1` → `DUCKBLIND_KEY_ORDERS_V1`.
 pub fn environment_name(id: &str) -> String {
@@ -23,13 +28,21 @@ pub fn environment_name(id: &str) -> String {
 
 /// Finds table keys by id.
 pub struct KeyProvider {
-    file: Option<KeyFile>,
+    files: Vec<KeyFile>,
 }
 
 impl KeyProvider {
-    /// The environment and, if given, a key file behind it.
-    pub fn new(file: Option<KeyFile>) -> Self {
-        Self { file }
+    /// The environment and the key files behind it, in this order.
+    pub fn new(files: impl IntoIterator<Item = KeyFile>) -> Self {
+        Self {
+            files: files.into_iter().collect(),
+        }
+    }
+
+    /// Refuses two of the ids that share one environment variable, if it is set: it can hold the
+    /// key of one of them only.
+    pub fn distinguish(&self, ids: &[&str]) -> Result<(), KeyError> {
+        distinguish_in(ids, |name| std::env::var_os(name).is_some())
     }
 
     /// The key with this id, or an error that names it and every place looked at.
@@ -46,16 +59,34 @@ impl KeyProvider {
         if let Some(text) = environment(&variable).map(Zeroizing::new) {
             return TableKey::from_hex(text.trim()).ok_or(KeyError::Environment { name: variable });
         }
-        self.file
-            .as_ref()
-            .and_then(|file| file.get(id))
+        self.files
+            .iter()
+            .find_map(|file| file.get(id))
             .and_then(|key| TableKey::from_hex(&key.to_hex()))
             .ok_or_else(|| KeyError::Missing {
                 id: id.into(),
                 variable,
-                file: self.file.as_ref().map(|file| file.path().to_owned()),
+                files: self.files.iter().map(|file| file.path().into()).collect(),
             })
     }
+}
+
+fn distinguish_in(ids: &[&str], is_set: impl Fn(&str) -> bool) -> Result<(), KeyError> {
+    let mut seen = BTreeMap::new();
+    for id in ids {
+        let name = environment_name(id);
+        if let Some(other) = seen.insert(name.clone(), id)
+            && other != id
+            && is_set(&name)
+        {
+            return Err(KeyError::Collision {
+                name,
+                one: (*other).into(),
+                other: (*id).into(),
+            });
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -92,5 +123,36 @@ mod tests {
         let error = provider.table_key_from("parts-v1", |_| None).err().unwrap();
         assert!(error.to_string().contains("parts-v1"));
         assert_eq!(error.code(), "DB-LAK-004");
+    }
+
+    #[test]
+    fn the_first_file_wins_and_lengths_are_those_of_aes() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, id: &str, hex: String| {
+            let mut file = KeyFile::load_or_empty(&dir.path().join(name)).unwrap();
+            file.insert(id, TableKey::from_hex(&hex).unwrap()).unwrap();
+            file
+        };
+        let one = file("one", "t-v1", "11".repeat(16));
+        let two = file("two", "t-v1", "22".repeat(24));
+        let mut both = file("three", "u-v1", "33".repeat(32));
+        both.insert("u-v2", TableKey::from_hex(&"33".repeat(32)).unwrap())
+            .unwrap();
+        let provider = KeyProvider::new([one, two, both]);
+        let key = |id| provider.table_key_from(id, |_| None).unwrap();
+        assert_eq!(key("t-v1").expose(), [0x11; 16]);
+        assert!(key("u-v1").is_same(&key("u-v2")));
+        assert!(!key("u-v1").is_same(&key("t-v1")));
+    }
+
+    #[test]
+    fn ids_that_share_a_variable_that_is_set() {
+        let ids = ["t-v1", "t-v1:a.b", "t-v1:a_b", "t-v1:a.b"];
+        distinguish_in(&ids, |_| false).unwrap();
+        distinguish_in(&ids, |name| name == "DUCKBLIND_KEY_T_V1").unwrap();
+        let error = distinguish_in(&ids, |name| name == "DUCKBLIND_KEY_T_V1_A_B").unwrap_err();
+        assert_eq!(error.code(), "DB-LAK-010");
+        let text = error.to_string();
+        assert!(text.contains("`t-v1:a.b`") && text.contains("`t-v1:a_b`"));
     }
 }

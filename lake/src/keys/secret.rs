@@ -12,9 +12,21 @@ pub struct TableKey(SecretBox<Vec<u8>>);
 impl TableKey {
     /// A fresh one of 32 bytes.
     pub fn generate() -> Result<Self, KeyError> {
-        let mut bytes = vec![0; 32];
-        aws_lc_rs::rand::fill(&mut bytes).map_err(|_| KeyError::Randomness)?;
-        Ok(Self(SecretBox::new(Box::new(bytes))))
+        Self::generate_of(32)
+    }
+
+    /// A fresh one of 16, 24 or 32 bytes.
+    pub fn generate_of(length: usize) -> Result<Self, KeyError> {
+        algorithm(length).ok_or(KeyError::Length { got: length })?;
+        let mut bytes = SecretBox::new(Box::new(vec![0; length]));
+        aws_lc_rs::rand::fill(bytes.expose_secret_mut()).map_err(|_| KeyError::Randomness)?;
+        Ok(Self(bytes))
+    }
+
+    /// A copy of the bytes; `None` unless AES knows their number.
+    pub(crate) fn from_slice(bytes: &[u8]) -> Option<Self> {
+        algorithm(bytes.len())?;
+        Some(Self(SecretBox::new(Box::new(bytes.to_vec()))))
     }
 
     /// From 32, 48 or 64 hex digits; `None` if they are not.
@@ -23,6 +35,11 @@ impl TableKey {
         let mut bytes = SecretBox::new(Box::new(vec![0; text.len() / 2]));
         hex::decode_to_slice(text, bytes.expose_secret_mut()).ok()?;
         Some(Self(bytes))
+    }
+
+    /// Whether both are the same key, in constant time.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        aws_lc_rs::constant_time::verify_slices_are_equal(self.expose(), other.expose()).is_ok()
     }
 
     /// The key as hex, for the key file.

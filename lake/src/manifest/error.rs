@@ -103,7 +103,7 @@ impl Coded for ManifestError {
     fn hint(&self) -> Option<String> {
         Some(
             match self {
-                Self::Size { .. } => "seal the table from fewer, larger files",
+                Self::Size { .. } => "compact the table: it has too many files or chunk digests",
                 Self::Version { .. } => "a newer duckblind made this table: update this one",
                 Self::Form { .. } | Self::NotCanonical => {
                     "_sealed.json must stay byte for byte as `duckblind seal` wrote it"

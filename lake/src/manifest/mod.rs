@@ -6,16 +6,19 @@
 
 mod canonical;
 mod error;
+mod file_rules;
 mod rules;
+#[cfg(test)]
+mod rules_tests;
 mod verified;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use duckblind_protocol::ids::{Digest, FileId, PublicKey, Signature};
 use serde::{Deserialize, Serialize};
 
 use crate::keys::{FileKeys, KeyError, Kms, OwnerKey, WrapContext};
-use crate::names::aad_prefix;
+use crate::names::{FIRST_KEY, KeyId, aad_prefix};
 use crate::sealed_file::{AadPrefix, ColumnRules, FileSpec};
 
 pub use error::ManifestError;
@@ -25,10 +28,12 @@ pub use verified::VerifiedManifest;
 pub const FILE_NAME: &str = "_sealed.json";
 /// The one version of this form.
 pub const VERSION: u8 = 1;
-/// Largest manifest, in bytes: it travels inside a job, which has 1 MiB.
-pub const MAX_MANIFEST: usize = 512 * 1024;
+/// Largest manifest, in bytes.
+pub const MAX_MANIFEST: usize = 64 << 20;
+/// Largest manifest that fits into a job, which has 1 MiB for everything, in bytes.
+pub const MAX_JOB_MANIFEST: usize = 512 << 10;
 /// Most files of one table.
-pub const MAX_FILES: usize = 4096;
+pub const MAX_FILES: usize = 65_536;
 
 const SIGNATURE_TAG: &[u8] = b"duckblind/v1/manifest";
 
@@ -195,13 +200,16 @@ pub struct WrappedKey {
 
 impl Manifest {
     /// The data keys of one file that `kms` can open: all that `wanted` asks for, by the column they
-    /// are for (`None` is the footer's).
+    /// are for (`None` is the footer's). A column's key that nobody knows is left out.
     pub fn file_keys(
         &self,
         file: &ManifestFile,
         kms: &dyn Kms,
         wanted: &mut dyn FnMut(Option<&str>) -> bool,
     ) -> Result<FileKeys, KeyError> {
+        let ids = self.key_ids();
+        let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+        kms.distinguish(&ids)?;
         let mut keys = FileKeys::default();
         for wrapped in &file.wrapped_keys {
             let column = wrapped.column.as_deref();
@@ -214,15 +222,42 @@ impl Manifest {
                 key_id: &wrapped.key_id,
                 column,
             };
-            let key = kms.unwrap(&context, &wrapped.wrapped)?;
-            match column {
-                None => keys.footer = Some(key),
-                Some(column) => {
-                    keys.columns.insert(column.to_owned(), key);
+            match (column, kms.unwrap(&context, &wrapped.wrapped)) {
+                (None, key) => keys.footer = Some(key?),
+                // Only reads of this column fail.
+                (Some(_), Err(KeyError::Missing { .. })) => {}
+                (Some(column), key) => {
+                    keys.columns.insert(column.to_owned(), key?);
                 }
             }
         }
         Ok(keys)
+    }
+
+    /// The ids of all keys of the table: its own, and those of columns.
+    pub fn key_ids(&self) -> BTreeSet<String> {
+        let own = KeyId::of_table(&self.table, self.key_version());
+        self.columns
+            .iter()
+            .filter_map(|column| column.key_id.clone())
+            .chain([own.to_string()])
+            .collect()
+    }
+
+    /// The one version of all of the table's keys.
+    pub fn key_version(&self) -> u32 {
+        let columns = self
+            .columns
+            .iter()
+            .filter_map(|column| column.key_id.as_deref());
+        let wrapped = self
+            .files
+            .first()
+            .and_then(|file| file.wrapped_keys.first());
+        columns
+            .chain(wrapped.map(|key| key.key_id.as_str()))
+            .find_map(KeyId::parse)
+            .map_or(FIRST_KEY, |id| id.version())
     }
 
     /// What the engine must know to open one file, with the keys at hand.

@@ -17,12 +17,16 @@ use super::error::SealError;
 use super::input::{Batches, Input, MAX_RECORD, TEXT_BATCH_ROWS, unreadable};
 use super::progress::{Counted, Passed};
 
-/// Most bytes of one batch.
-const MAX_BATCH: u64 = 256 << 20;
+/// Bytes after which a batch ends early,
+const BATCH_BYTES: u64 = super::input::BATCH_BYTES as u64;
+/// and the most it may have where no line ends.
+const MAX_BATCH: u64 = 64 << 20;
 
 /// Column names and types of all CSV inputs together.
 pub(super) struct Inference<'a> {
     given: &'a [(String, ColumnType)],
+    /// The columns of the table that the rows are for.
+    target: Option<&'a SchemaRef>,
     columns: Option<Vec<Column>>,
 }
 
@@ -61,9 +65,10 @@ impl Column {
 }
 
 impl<'a> Inference<'a> {
-    pub(super) fn new(options: &'a CsvOptions) -> Self {
+    pub(super) fn new(options: &'a CsvOptions, target: Option<&'a SchemaRef>) -> Self {
         Self {
             given: &options.types,
+            target,
             columns: None,
         }
     }
@@ -83,7 +88,7 @@ impl<'a> Inference<'a> {
                 }
                 columns
             }
-            none => none.insert(columns_of(names, self.given)?),
+            none => none.insert(columns_of(names, self.given, self.target)?),
         };
         let text: Vec<_> = columns
             .iter()
@@ -131,6 +136,7 @@ impl<'a> Inference<'a> {
 fn columns_of(
     names: Vec<String>,
     given: &[(String, ColumnType)],
+    target: Option<&SchemaRef>,
 ) -> Result<Vec<Column>, SealError> {
     let same = |one: &str, other: &str| one.to_lowercase() == other.to_lowercase();
     for (at, (wanted, _)) in given.iter().enumerate() {
@@ -150,14 +156,17 @@ fn columns_of(
             });
         }
     }
-    let column = |name: String| Column {
-        kind: given
-            .iter()
-            .find(|(wanted, _)| same(wanted, &name))
-            .map_or(Kind::Inferred(Guess::default()), |(_, kind)| {
-                Kind::Given(*kind)
-            }),
-        name,
+    let column = |name: String| {
+        let typed = given.iter().find(|(wanted, _)| same(wanted, &name));
+        let of_table = || {
+            let field = target?.field_with_name(&name).ok()?;
+            ColumnType::of(field.data_type())
+        };
+        let kind = typed.map(|(_, kind)| *kind).or_else(of_table);
+        Column {
+            kind: kind.map_or(Kind::Inferred(Guess::default()), Kind::Given),
+            name,
+        }
     };
     Ok(names.into_iter().map(column).collect())
 }
@@ -247,10 +256,16 @@ impl Records {
                 .reader
                 .fill_buf()
                 .map_err(|error| unreadable(&self.input.path, &error))?;
+            // A long batch ends with the next line that ends a record.
+            let line_end = bytes.iter().position(|byte| *byte == b'\n');
+            let bytes = match line_end {
+                Some(at) if since_batch >= BATCH_BYTES => bytes.get(..=at).unwrap_or(bytes),
+                _ => bytes,
+            };
             let decoded = self.decoder.decode(bytes);
             let taken = *decoded.as_ref().unwrap_or(&0);
             let quotes = self.lines.feed(bytes.get(..taken).unwrap_or(&[]));
-            let at_end = bytes.is_empty();
+            let (at_end, length) = (bytes.is_empty(), bytes.len());
             decoded.map_err(|error| self.broken(&error))?;
             quotes.map_err(|bad| self.bad_quote(bad))?;
             self.reader.consume(taken);
@@ -259,6 +274,10 @@ impl Records {
             }
             let buffered = TEXT_BATCH_ROWS - self.decoder.capacity();
             if taken == 0 || buffered == TEXT_BATCH_ROWS {
+                break;
+            }
+            let long = since_batch >= BATCH_BYTES && taken == length;
+            if long && line_end.is_some() && buffered > 0 && self.lines.between_records() {
                 break;
             }
             since_batch += taken as u64;

@@ -139,6 +139,25 @@ impl fmt::Display for ColumnType {
 }
 
 impl ColumnType {
+    /// The type that reads as this Arrow type; none if no type does.
+    pub(super) fn of(data_type: &DataType) -> Option<Self> {
+        let kind = match data_type {
+            DataType::Boolean => Self::Boolean,
+            DataType::Int32 => Self::Integer,
+            DataType::Int64 => Self::BigInt,
+            DataType::Float64 => Self::Double,
+            DataType::Decimal128(precision, scale) => Self::Decimal {
+                precision: *precision,
+                scale: u8::try_from(*scale).ok()?,
+            },
+            DataType::Date32 => Self::Date,
+            DataType::Timestamp(TimeUnit::Microsecond, None) => Self::Timestamp,
+            DataType::Utf8 => Self::Varchar,
+            _ => return None,
+        };
+        (kind.data_type() == *data_type).then_some(kind)
+    }
+
     /// As an Arrow type.
     pub(super) fn data_type(self) -> DataType {
         match self {

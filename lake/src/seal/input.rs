@@ -11,10 +11,12 @@ use arrow::record_batch::RecordBatch;
 use super::csv_options::{CsvOptions, Delimiter};
 use super::error::SealError;
 use super::progress::{Counted, Passed};
-use super::{csv, json, parquet_in};
+use super::{arrow_in, csv, json, parquet_in};
 
 /// Rows read at a time from text: a batch of long rows must still fit into memory.
 pub(super) const TEXT_BATCH_ROWS: usize = 1024;
+/// Bytes of rows after which a batch ends early.
+pub(super) const BATCH_BYTES: usize = 8 << 20;
 /// Longest record of a text input, in bytes.
 pub(super) const MAX_RECORD: u64 = 16 << 20;
 
@@ -27,6 +29,8 @@ pub(super) enum Format {
     JsonLines,
     /// Unencrypted Parquet.
     Parquet,
+    /// Arrow IPC, as a file or as a stream.
+    Arrow,
 }
 
 /// One input file.
@@ -61,6 +65,7 @@ impl Input {
             "tsv" | "tab" => separated(b'\t'),
             "json" | "jsonl" | "ndjson" => Format::JsonLines,
             "parquet" => Format::Parquet,
+            "arrow" | "arrows" | "feather" | "ipc" => Format::Arrow,
             _ => return Err(SealError::Format { path }),
         };
         Ok(Self {
@@ -89,6 +94,7 @@ impl Input {
             Format::Csv(delimiter) => csv::batches(self, delimiter, schema, passed),
             Format::JsonLines => json::batches(self, schema, passed),
             Format::Parquet => parquet_in::batches(self, schema, passed),
+            Format::Arrow => arrow_in::batches(self, schema, passed),
         }
     }
 
@@ -98,6 +104,22 @@ impl Input {
             path: self.path.clone(),
             line,
             what: what.into(),
+        }
+    }
+
+    /// An error of this input against the table that it is for.
+    pub(super) fn unfit(&self, what: impl Into<String>) -> SealError {
+        SealError::Table {
+            path: self.path.clone(),
+            what: what.into(),
+        }
+    }
+
+    /// The same error with this input's name.
+    pub(super) fn placed(&self, error: SealError) -> SealError {
+        match error {
+            SealError::Unfit { column, what } => self.unfit(format!("column `{column}` {what}")),
+            other => other,
         }
     }
 
@@ -111,17 +133,18 @@ impl Input {
 }
 
 /// The columns that all inputs have in common; text is read to its end for it. `report` hears of
-/// the bytes passed.
+/// the bytes passed. Text is read with the types of `target`, where it has such a column.
 pub(super) fn common_schema(
     inputs: &[Input],
     options: &CsvOptions,
+    target: Option<&SchemaRef>,
     report: &mut dyn FnMut(u64),
 ) -> Result<SchemaRef, SealError> {
     let is_csv = |input: &Input| matches!(input.format, Format::Csv(_));
     if !options.is_default() && !inputs.iter().any(is_csv) {
         return Err(SealError::NoCsv);
     }
-    let mut csv = csv::Inference::new(options);
+    let mut csv = csv::Inference::new(options, target);
     let mut json = json::Inference::default();
     let mut schema: Option<Schema> = None;
     let mut before = 0;
@@ -131,6 +154,7 @@ pub(super) fn common_schema(
             Format::Csv(delimiter) => csv.observe(input, delimiter, &mut tell)?,
             Format::JsonLines => json.observe(input, &mut tell)?,
             Format::Parquet => merge(&mut schema, parquet_in::schema(input)?, input)?,
+            Format::Arrow => merge(&mut schema, arrow_in::schema(input)?, input)?,
         }
         before += input.size;
         report(before);
@@ -141,14 +165,12 @@ pub(super) fn common_schema(
             let input = inputs.iter().find(|input| match input.format {
                 Format::Csv(_) => format == "CSV",
                 Format::JsonLines => format == "JSON",
-                Format::Parquet => false,
+                Format::Parquet | Format::Arrow => false,
             });
             merge(&mut schema, found, input.ok_or(SealError::NoInput)?)?;
         }
     }
-    let schema = schema.ok_or(SealError::NoInput)?;
-    check_names(&schema, inputs)?;
-    Ok(Arc::new(schema))
+    schema.map(Arc::new).ok_or(SealError::NoInput)
 }
 
 /// Same names and types in the same order; nullable where one of them is.
@@ -189,7 +211,7 @@ fn merge(known: &mut Option<Schema>, found: Schema, input: &Input) -> Result<(),
 }
 
 /// SQL does not tell names apart by case.
-fn check_names(schema: &Schema, inputs: &[Input]) -> Result<(), SealError> {
+pub(super) fn check_names(schema: &Schema, inputs: &[Input]) -> Result<(), SealError> {
     let path = || {
         inputs
             .first()

@@ -4,21 +4,24 @@ use std::fs::File;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::encryption::encrypt::FileEncryptionProperties;
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 
 use super::error::SealError;
+use super::parts::Rows;
 use crate::keys::DataKey;
 
 /// The name that sealed files carry as their writer.
 pub const CREATED_BY: &str = "duckblind";
 /// Rows of a row group: what DuckDB reads at a time with one thread.
 pub const ROW_GROUP_ROWS: usize = 122_880;
-/// Encoded bytes that end a row group early: rows may be wide.
-const ROW_GROUP_BYTES: usize = 256 << 20;
+/// Memory of the row group being written that ends it early: rows may be wide, or many columns.
+const ROW_GROUP_MEMORY: usize = 96 << 20;
+/// Column chunks after which a new file begins: the writer keeps the metadata of all of them.
+const MAX_CHUNKS: usize = 32_768;
 /// Row groups after which a new file begins; the format ends at 32,767.
 const MAX_ROW_GROUPS: usize = 8192;
 
@@ -49,8 +52,28 @@ pub struct Written {
 pub fn write_file(
     file: File,
     schema: &SchemaRef,
-    batches: &mut dyn Iterator<Item = Result<RecordBatch, SealError>>,
+    rows: Rows<'_>,
     protection: Protection<'_>,
+) -> Result<Written, SealError> {
+    let encryption = match protection {
+        // No column keys: with one of them, columns without a key would be in the clear.
+        Protection::Sealed { key, aad_prefix } => Some(
+            FileEncryptionProperties::builder(key.expose().to_vec())
+                .with_aad_prefix(aad_prefix.to_vec())
+                .with_aad_prefix_storage(false)
+                .build()?,
+        ),
+        Protection::Clear => None,
+    };
+    write_rows(file, schema, rows, encryption)
+}
+
+/// The same with any keys.
+pub(super) fn write_rows(
+    file: File,
+    schema: &SchemaRef,
+    rows: Rows<'_>,
+    encryption: Option<Arc<FileEncryptionProperties>>,
 ) -> Result<Written, SealError> {
     let io = |error: std::io::Error| SealError::Output {
         path: "the output".into(),
@@ -60,43 +83,48 @@ pub fn write_file(
     let mut writer = ArrowWriter::try_new(
         file,
         SchemaRef::clone(schema),
-        Some(properties(protection)?),
+        Some(properties(encryption)?),
     )?;
-    let mut rows = 0;
-    let mut full = false;
-    for batch in batches {
+    let mut written = Written {
+        rows: 0,
+        full: false,
+    };
+    for batch in rows {
         let batch = batch?;
         writer.write(&batch)?;
-        rows += batch.num_rows() as u64;
-        if writer.flushed_row_groups().len() >= MAX_ROW_GROUPS {
-            full = true;
+        written.rows += batch.num_rows() as u64;
+        if writer.memory_size() > ROW_GROUP_MEMORY {
+            writer.flush()?;
+        }
+        if is_full(writer.flushed_row_groups()) {
+            written.full = true;
             break;
         }
     }
     writer.close()?;
     handle.sync_all().map_err(io)?;
-    Ok(Written { rows, full })
+    Ok(written)
 }
 
-fn properties(protection: Protection<'_>) -> Result<WriterProperties, SealError> {
+fn is_full(groups: &[RowGroupMetaData]) -> bool {
+    let columns = groups.first().map_or(0, RowGroupMetaData::num_columns);
+    groups.len() >= MAX_ROW_GROUPS || groups.len().saturating_mul(columns) >= MAX_CHUNKS
+}
+
+fn properties(
+    encryption: Option<Arc<FileEncryptionProperties>>,
+) -> Result<WriterProperties, SealError> {
     let mut builder = WriterProperties::builder()
         .set_created_by(CREATED_BY.into())
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
         // Pages end by size alone: every page costs two modules.
         .set_data_page_row_count_limit(ROW_GROUP_ROWS)
         // The virtual file shows no page index, so none is written.
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true);
-    if let Protection::Sealed { key, aad_prefix } = protection {
-        // No column keys: with one of them, columns without a key would be in the clear.
-        let encryption: Arc<FileEncryptionProperties> =
-            FileEncryptionProperties::builder(key.expose().to_vec())
-                .with_aad_prefix(aad_prefix.to_vec())
-                .with_aad_prefix_storage(false)
-                .build()?;
+    if let Some(encryption) = encryption {
         builder = builder.with_file_encryption_properties(encryption);
     }
     Ok(builder.build())
