@@ -9,7 +9,7 @@ use parquet::errors::ParquetError;
 use super::csv_options::ColumnType;
 use crate::codes::LakeCode;
 use crate::keys::KeyError;
-use crate::manifest::{MAX_FILES, ManifestError};
+use crate::manifest::ManifestError;
 use crate::names::BadTableName;
 use crate::sealed_file::LakeError;
 
@@ -143,6 +143,29 @@ pub enum SealError {
     /// Column keys for no column at all, and everything else in the clear.
     #[error("nothing would be encrypted")]
     NothingEncrypted,
+    /// A column that cannot be sorted or partitioned by.
+    #[error("column `{name}` {what}")]
+    LayoutColumn {
+        /// Which one.
+        name: String,
+        /// Why not.
+        what: String,
+    },
+    /// A partition column that is to be encrypted.
+    #[error("column `{name}` cannot be encrypted: the table is partitioned by it")]
+    PartitionEncrypted {
+        /// Which one.
+        name: String,
+    },
+    /// A value that is too long for the name of a directory.
+    #[error("a value of partition column `{column}` is too long for the name of a directory")]
+    PartitionPath {
+        /// Which column.
+        column: String,
+    },
+    /// What was put aside did not come back.
+    #[error("temporary data was changed or cannot be read")]
+    Spill,
     /// There is a table already.
     #[error("{} already holds a sealed table", path.display())]
     Exists {
@@ -177,7 +200,7 @@ pub enum SealError {
         what: String,
     },
     /// More files than a manifest names.
-    #[error("the table needs more than {MAX_FILES} files")]
+    #[error("the table needs more files than a manifest can name")]
     TooLarge,
 }
 
@@ -221,6 +244,10 @@ impl Coded for SealError {
             Self::Schema { .. } | Self::Table { .. } | Self::Unfit { .. } => LakeCode::InputSchema,
             Self::NoSuchColumn { .. } | Self::AmbiguousPath { .. } => LakeCode::NoSuchColumn,
             Self::NothingEncrypted => LakeCode::NothingEncrypted,
+            Self::LayoutColumn { .. } => LakeCode::LayoutColumn,
+            Self::PartitionEncrypted { .. } => LakeCode::PartitionEncrypted,
+            Self::PartitionPath { .. } => LakeCode::PartitionPath,
+            Self::Spill => LakeCode::Spill,
             Self::Exists { .. } => LakeCode::OutputExists,
             Self::Output { .. } => LakeCode::OutputIo,
             Self::Parquet(_) => LakeCode::OutputParquet,
@@ -242,11 +269,14 @@ impl Coded for SealError {
             | Self::NoCsv
             | Self::NoSuchColumn { .. }
             | Self::NothingEncrypted
+            | Self::LayoutColumn { .. }
+            | Self::PartitionEncrypted { .. }
             | Self::Exists { .. }
             | Self::Output { .. } => Exit::Usage,
             Self::Format { .. }
             | Self::Encrypted { .. }
             | Self::AmbiguousPath { .. }
+            | Self::PartitionPath { .. }
             | Self::Parquet(_)
             | Self::TooLarge => Exit::Unsupported,
             Self::Malformed { .. }
@@ -255,7 +285,7 @@ impl Coded for SealError {
             | Self::Table { .. }
             | Self::Unfit { .. }
             | Self::Schema { .. } => Exit::Malformed,
-            Self::Check { .. } | Self::Clear { .. } => Exit::Internal,
+            Self::Check { .. } | Self::Clear { .. } | Self::Spill => Exit::Internal,
         }
     }
 
@@ -265,7 +295,7 @@ impl Coded for SealError {
             Self::Key(error) => error.expected(),
             Self::Manifest(error) => error.expected(),
             Self::Format { .. } => {
-                Some("a name that ends in .csv, .tsv, .json, .jsonl, .ndjson or .parquet".into())
+                Some("a name that ends in .csv, .tsv, .json, .jsonl, .ndjson, .parquet, .arrow, .arrows, .feather or .ipc".into())
             }
             Self::UnknownColumn { known, .. } | Self::NoSuchColumn { known, .. } => {
                 let shown: Vec<_> = known
@@ -322,13 +352,19 @@ impl Coded for SealError {
                 Self::NoSuchColumn { .. } => "write the name as the input does: case matters",
                 Self::AmbiguousPath { .. } => "rename one of them: a point in a name reads like a part of a column",
                 Self::NothingEncrypted => "name at least one column, or none to encrypt everything",
+                Self::LayoutColumn { .. } => "choose plain columns, each of them once",
+                Self::PartitionEncrypted { .. } => {
+                    "its values are the names of directories, which everybody can read: encrypt it or partition by it"
+                }
+                Self::PartitionPath { .. } => "partition by a column with few, short values",
+                Self::Spill => "look at the disk that the output is on, then seal again",
                 Self::Exists { .. } => "choose another directory, or remove the old table first",
                 Self::Output { .. } => "check path, permissions and free space of the output",
                 Self::Parquet(_) => "change the column's type before sealing",
                 Self::Check { .. } | Self::Clear { .. } => {
                     "the file was removed; this is a fault of duckblind or of the disk"
                 }
-                Self::TooLarge => "make several tables of it",
+                Self::TooLarge => "make several tables of it, or fewer partitions",
             }
             .into(),
         )

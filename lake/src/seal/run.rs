@@ -20,7 +20,7 @@ use crate::names::TableName;
 
 /// What to seal, and how.
 pub struct SealRequest<'a> {
-    /// CSV, TSV, JSON lines or Parquet, by the ends of their names.
+    /// CSV, TSV, JSON lines, Parquet or Arrow, by the ends of their names.
     pub inputs: Vec<PathBuf>,
     /// The table's name in SQL.
     pub table: String,

@@ -44,11 +44,6 @@ impl Workspace {
         Ok(workspace)
     }
 
-    /// The directory.
-    pub(super) fn dir(&self) -> &Path {
-        &self.dir
-    }
-
     /// Makes a directory and what is missing above it.
     fn make_dir(&mut self, dir: &Path) -> Result<(), SealError> {
         let missing: Vec<_> = dir
