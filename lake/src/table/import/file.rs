@@ -61,10 +61,10 @@ pub(super) fn find(request: &ImportRequest<'_>, path: &str) -> Result<Found, Imp
     let columns = sealed.columns().clone();
     let keys = file.keys(&columns)?;
     let digests = file
-        .open(file.copy(&keys)?, &clear, BTreeMap::new())?
+        .open(copy(&keys)?, &clear, BTreeMap::new())?
         .chunk_digests()
         .map_err(|why| file.failed(why))?;
-    let sealed = file.open(file.copy(&keys)?, &clear, digests.clone())?;
+    let sealed = file.open(copy(&keys)?, &clear, digests.clone())?;
     let digest = sealed.footer_digest();
     let rows = VirtualFile::new(sealed);
     let decoded = FileRows::of(rows.clone()).map_err(|error| ImportError::File {
@@ -179,9 +179,9 @@ impl<'a> Foreign<'a> {
             .map(|(path, _)| path.clone())
             .collect();
         let footer = self.key(None, self.about.footer_key_metadata.as_deref())?;
+        let footer = FileKeys::uniform(footer);
         loop {
-            let keys = FileKeys::uniform(copy(&footer)?);
-            match self.spec_open(keys, &clear, BTreeMap::new()) {
+            match self.spec_open(copy(&footer)?, &clear, BTreeMap::new()) {
                 // An encrypted footer tells one such column at a time.
                 Err(LakeError::ColumnClear(path)) if clear.insert(path.clone()) => {}
                 other => return Ok((other.map_err(|why| self.failed(why))?, clear)),
@@ -263,20 +263,10 @@ impl<'a> Foreign<'a> {
         };
         SealedFile::open(self.source.clone(), spec)
     }
-
-    fn copy(&self, keys: &FileKeys) -> Result<FileKeys, ImportError> {
-        let columns = keys.columns.iter();
-        Ok(FileKeys {
-            footer: keys.footer.as_ref().map(copy).transpose()?,
-            columns: columns
-                .map(|(path, key)| Ok((path.clone(), copy(key)?)))
-                .collect::<Result<_, ImportError>>()?,
-        })
-    }
 }
 
-fn copy(key: &DataKey) -> Result<DataKey, ImportError> {
-    Ok(DataKey::from_slice(key.expose()).map_err(TableError::from)?)
+fn copy(keys: &FileKeys) -> Result<FileKeys, ImportError> {
+    Ok(keys.copy().map_err(TableError::from)?)
 }
 
 fn open_source(dir: &Path, path: &str) -> Result<LocalFile, ImportError> {
