@@ -160,9 +160,9 @@ impl Builder<'_> {
         let (before, after): (Vec<Raw<'_>>, Vec<_>) =
             metadata.fields.iter().partition(|(field, _)| field.id < 4);
         let mut last = 0;
-        before
-            .into_iter()
-            .for_each(|field| self.out.copy(&mut last, field));
+        for field in before {
+            self.out.copy(&mut last, field);
+        }
         self.out.field(&mut last, 4, kind::LIST);
         self.out.list(kind::STRUCT, metadata.groups.len());
         for (at, group) in metadata.groups.iter().enumerate() {
@@ -172,9 +172,9 @@ impl Builder<'_> {
             }
             self.row_group(number, group)?;
         }
-        after
-            .into_iter()
-            .for_each(|field| self.out.copy(&mut last, field));
+        for field in after {
+            self.out.copy(&mut last, field);
+        }
         self.out.stop();
         Ok(())
     }
