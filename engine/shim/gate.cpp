@@ -1,11 +1,14 @@
 // The walk over a parsed SELECT. It decides nothing itself but what it does not know: that is forbidden.
+// On its way it also tells which columns the SELECT names.
 
 #include "internal.hpp"
 
+#include "duckdb/parser/expression/columnref_expression.hpp"
 #include "duckdb/parser/expression/function_expression.hpp"
 #include "duckdb/parser/expression/subquery_expression.hpp"
 #include "duckdb/parser/expression/window_expression.hpp"
 #include "duckdb/parser/parsed_expression_iterator.hpp"
+#include "duckdb/parser/parser.hpp"
 #include "duckdb/parser/query_node/recursive_cte_node.hpp"
 #include "duckdb/parser/query_node/select_node.hpp"
 #include "duckdb/parser/query_node/set_operation_node.hpp"
@@ -139,6 +142,13 @@ private:
 		case ExpressionClass::SUBQUERY:
 			Node(*expression.Cast<SubqueryExpression>().Subquery()->node);
 			break;
+		case ExpressionClass::COLUMN_REF:
+			Path(DBL_MET_COLUMN, expression.Cast<ColumnRefExpression>().ColumnNames(), expression.GetQueryLocation());
+			break;
+		case ExpressionClass::STAR:
+		case ExpressionClass::POSITIONAL_REFERENCE:
+			Meet(DBL_MET_ANY_COLUMN, string(), expression.GetQueryLocation());
+			break;
 		default:
 			break;
 		}
@@ -179,22 +189,37 @@ private:
 		}
 		return false;
 	}
+	//! Components are joined by a byte that no identifier can hold, so that "a.b" is not a."b".
+	template <class PATH>
+	void Path(dbl_met met, const PATH &parts, QueryLocation location) {
+		string path;
+		for (auto &part : parts) {
+			if (!path.empty()) {
+				path += '\0';
+			}
+			path += part.GetIdentifierName();
+		}
+		Meet(met, path, location);
+	}
 	void Named(const QualifiedName &name, QueryLocation location) {
 		if (!IsCommonTableExpression(name)) {
-			// Components are joined by a byte that no identifier can hold, so that "a.b" is not a."b".
-			string path;
-			for (auto &part : name.Path()) {
-				if (!path.empty()) {
-					path += '\0';
-				}
-				path += part.GetIdentifierName();
-			}
-			Meet(DBL_MET_TABLE, path, location);
+			Path(DBL_MET_TABLE, name.Path(), location);
 		}
 	}
 
+	//! New names for columns say nothing of the old ones.
+	static bool RenamesColumns(const TableRef &ref) {
+		return !ref.column_name_alias.empty() && ref.type != TableReferenceType::SUBQUERY &&
+		       ref.type != TableReferenceType::EXPRESSION_LIST && ref.type != TableReferenceType::TABLE_FUNCTION;
+	}
 	void Table(const TableRef &ref) {
 		Deeper deeper(*this);
+		if (!ref.alias.empty()) {
+			Meet(DBL_MET_ALIAS, ref.alias.GetIdentifierName(), ref.query_location);
+		}
+		if (RenamesColumns(ref)) {
+			Meet(DBL_MET_ANY_COLUMN, string(), ref.query_location);
+		}
 		switch (ref.type) {
 		case TableReferenceType::EMPTY_FROM:
 			break;
@@ -213,6 +238,12 @@ private:
 			auto &join = ref.Cast<JoinRef>();
 			Table(*join.left);
 			Table(*join.right);
+			if (join.ref_type == JoinRefType::NATURAL) {
+				Meet(DBL_MET_ANY_COLUMN, string(), ref.query_location);
+			}
+			for (auto &column : join.using_columns) {
+				Meet(DBL_MET_COLUMN, column.GetIdentifierName(), ref.query_location);
+			}
 			Maybe(join.condition);
 			Maybe(join.ranking_expression);
 			All(join.duplicate_eliminated_columns);
@@ -238,6 +269,7 @@ private:
 		}
 		case TableReferenceType::PIVOT: {
 			auto &pivot = ref.Cast<PivotRef>();
+			Meet(DBL_MET_ANY_COLUMN, string(), ref.query_location);
 			Table(*pivot.source);
 			All(pivot.aggregates);
 			for (auto &column : pivot.pivots) {
@@ -256,6 +288,7 @@ private:
 			if (show.show_type != ShowType::DESCRIBE && show.show_type != ShowType::SUMMARY) {
 				Forbidden("SHOW", ref.query_location);
 			}
+			Meet(DBL_MET_ANY_COLUMN, string(), ref.query_location);
 			if (show.query) {
 				Node(*show.query);
 			} else {
@@ -285,3 +318,17 @@ bool Walk(const SelectStatement &statement, const dbl_judge &judge) {
 }
 
 } // namespace duckblind
+
+extern "C" int32_t dbl_walk(const uint8_t *sql, size_t len, const dbl_judge *judge) {
+	try {
+		auto parser = duckdb::Parser::GetBuiltinParser();
+		parser.ParseQuery(duckdb::string(reinterpret_cast<const char *>(sql), len));
+		auto &statements = parser.statements;
+		if (statements.size() != 1 || statements[0]->type != duckdb::StatementType::SELECT_STATEMENT) {
+			return DBL_NOT_ONE_SELECT;
+		}
+		return duckblind::Walk(statements[0]->Cast<duckdb::SelectStatement>(), *judge) ? DBL_OK : DBL_REFUSED;
+	} catch (...) {
+		return DBL_SYNTAX;
+	}
+}

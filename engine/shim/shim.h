@@ -67,6 +67,9 @@ enum dbl_met {
 	DBL_MET_TABLE_FUNCTION = 2, // a function in FROM
 	DBL_MET_FUNCTION = 3,       // any other function
 	DBL_MET_FORBIDDEN = 4,      // a node that no query of ours may have
+	DBL_MET_COLUMN = 5,         // the parts of what may be a column's name
+	DBL_MET_ANY_COLUMN = 6,     // something that may stand for any column, such as a star
+	DBL_MET_ALIAS = 7,          // a name given to a table in FROM
 };
 
 // Returns 0 to go on, anything else to refuse the statement.
@@ -93,6 +96,10 @@ int32_t dbl_run(dbl_engine *engine, const uint8_t *sql, size_t len, struct dbl_e
 int32_t dbl_ask(dbl_engine *engine, const uint8_t *sql, size_t len, char **value, struct dbl_error *error);
 // May be called from any thread while the engine lives.
 void dbl_interrupt(dbl_engine *engine);
+
+// Parses a text without any database and, if it is exactly one SELECT, shows it to the judge. DBL_OK if the judge saw
+// all of it.
+int32_t dbl_walk(const uint8_t *sql, size_t len, const struct dbl_judge *judge);
 
 // Parses a stranger's text, requires exactly one SELECT that the judge lets pass, prepares it and starts it.
 int32_t dbl_query(dbl_engine *engine, const uint8_t *sql, size_t len, const struct dbl_judge *judge,

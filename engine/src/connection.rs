@@ -8,7 +8,7 @@ use crate::crypto::CRYPTO;
 use crate::error::{Detail, EngineError};
 use crate::ffi::{self, Kind, RawEngine, RawError, RawRows};
 use crate::file_system::Files;
-use crate::gate::Judge;
+use crate::gate::{Judge, Walked as _};
 
 /// Rows per Arrow batch, at most: large enough that a batch's overhead does not count, small enough
 /// that a few wide ones fit any memory limit.

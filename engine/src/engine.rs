@@ -2,9 +2,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use duckblind_lake::manifest::Manifest;
+use duckblind_lake::sealed_file::SealedFile;
+
 use crate::connection::{Connection, InterruptHandle};
 use crate::error::EngineError;
-use crate::file_system::{Files, VirtualFile};
+use crate::file_system::{Files, NamedFile, VirtualFile};
 use crate::lock_down;
 use crate::rows::Rows;
 use crate::settings::Settings;
@@ -60,6 +63,57 @@ impl Engine {
         name: &str,
         files: Vec<F>,
     ) -> Result<(), EngineError> {
+        self.add_files(name, None, files)
+    }
+
+    /// Makes a table with these columns, in this order, of files that need not have all of them: a
+    /// column that a file lacks is NULL there.
+    pub fn add_table_with<F: VirtualFile + 'static>(
+        &mut self,
+        name: &str,
+        columns: &[String],
+        files: Vec<F>,
+    ) -> Result<(), EngineError> {
+        if columns.is_empty() {
+            return Err(EngineError::Table {
+                what: "it has no columns",
+            });
+        }
+        self.add_files(name, Some(columns), files)
+    }
+
+    /// Makes a table of a manifest's files, opened, in its order. Every file may have all columns or
+    /// some; errors name the files as the manifest does.
+    pub fn add_sealed_table(
+        &mut self,
+        name: &str,
+        manifest: &Manifest,
+        files: Vec<SealedFile>,
+    ) -> Result<(), EngineError> {
+        let schema = manifest.schema.iter();
+        let columns: Vec<String> = schema.map(|field| field.name.clone()).collect();
+        let alike = files.iter().all(|file| file.column_names() == columns);
+        let named = files
+            .into_iter()
+            .zip(&manifest.files)
+            .map(|(file, known)| NamedFile {
+                file,
+                name: format!("table {name}, file {}", known.path),
+            })
+            .collect();
+        if alike {
+            self.add_table(name, named)
+        } else {
+            self.add_table_with(name, &columns, named)
+        }
+    }
+
+    fn add_files<F: VirtualFile + 'static>(
+        &mut self,
+        name: &str,
+        columns: Option<&[String]>,
+        files: Vec<F>,
+    ) -> Result<(), EngineError> {
         if name.is_empty() || name.len() > MAX_NAME || name.contains('\0') {
             return Err(EngineError::Table {
                 what: "its name is empty, too long or holds a NUL",
@@ -87,14 +141,16 @@ impl Engine {
             self.connection.files().insert(path.clone(), Arc::new(file));
             paths.push(path);
         }
+        // By name only where files differ: DuckDB then reads every footer before it begins.
+        let (select, by_name) = match columns {
+            None => ("*".to_owned(), false),
+            Some(columns) => (list(columns, '"'), true),
+        };
         let view = format!(
-            "CREATE VIEW {} AS SELECT * FROM read_parquet([{}], hive_partitioning = false)",
+            "CREATE VIEW {} AS SELECT {select} FROM \
+             read_parquet([{}], hive_partitioning = false, union_by_name = {by_name})",
             quoted(name, '"'),
-            paths
-                .iter()
-                .map(|path| quoted(path, '\''))
-                .collect::<Vec<_>>()
-                .join(", "),
+            list(&paths, '\''),
         );
         if let Err(error) = self.connection.run(&view) {
             for path in &paths {
@@ -148,6 +204,11 @@ fn rehearse(connection: &Arc<Connection>) -> Result<(), EngineError> {
     let mut rows = Rows::new(handle, Arc::clone(connection))?;
     while rows.next_batch()?.is_some() {}
     Ok(())
+}
+
+fn list(texts: &[String], quote: char) -> String {
+    let quoted: Vec<_> = texts.iter().map(|text| quoted(text, quote)).collect();
+    quoted.join(", ")
 }
 
 /// `text` between `quote`s, those inside doubled.

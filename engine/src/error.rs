@@ -92,6 +92,14 @@ pub enum EngineError {
     /// A sealed file could not be read; what the reader said.
     #[error(transparent)]
     Data(LakeError),
+    /// The same, of a file that has a name.
+    #[error("{error}")]
+    File {
+        /// Table and file.
+        file: Detail,
+        /// What the reader said.
+        error: LakeError,
+    },
     /// DuckDB reported trouble with a file, and it was none of ours: spill, or a file that is not
     /// what its footer says.
     #[error("the engine could not read or write its files")]
@@ -186,12 +194,8 @@ impl EngineError {
             Self::NotOneSelect { detail } => {
                 JobError::of(code).expected_got("exactly one SELECT statement", detail.reveal())
             }
-            Self::Data(error) => {
-                let mut told = JobError::new(code, error.to_string());
-                told.expected = error.expected();
-                told.got = error.got();
-                told
-            }
+            Self::Data(error) => told(code, error, error.to_string()),
+            Self::File { file, error } => told(code, error, format!("{}: {error}", file.reveal())),
             Self::Files { .. }
             | Self::Broken { .. }
             | Self::Setup { .. }
@@ -215,7 +219,7 @@ impl EngineError {
             }
             Self::OutOfMemory => JobCode::OutOfMemory,
             Self::Interrupted => JobCode::Cancelled,
-            Self::Data(error) => data_code(error),
+            Self::Data(error) | Self::File { error, .. } => data_code(error),
             Self::Files { .. }
             | Self::Broken { .. }
             | Self::Setup { .. }
@@ -223,6 +227,14 @@ impl EngineError {
             | Self::Limits { .. } => JobCode::Internal,
         }
     }
+}
+
+/// What a reader said, with what it expected and got.
+fn told(code: JobCode, error: &LakeError, message: String) -> JobError {
+    let mut told = JobError::new(code, message);
+    told.expected = error.expected();
+    told.got = error.got();
+    told
 }
 
 fn data_code(error: &LakeError) -> JobCode {
@@ -248,7 +260,7 @@ impl Coded for EngineError {
             Self::Query { .. } => "DB-ENG-006",
             Self::OutOfMemory => "DB-ENG-007",
             Self::Interrupted => "DB-ENG-008",
-            Self::Data(error) => error.code(),
+            Self::Data(error) | Self::File { error, .. } => error.code(),
             Self::Files { .. } => "DB-ENG-009",
             Self::Broken { .. } => "DB-ENG-010",
             Self::Setup { .. } => "DB-ENG-011",
@@ -261,7 +273,7 @@ impl Coded for EngineError {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::Data(error) => error.exit(),
+            Self::Data(error) | Self::File { error, .. } => error.exit(),
             Self::Limits { .. } => Exit::Usage,
             other => other.job_code().exit(),
         }
@@ -269,21 +281,21 @@ impl Coded for EngineError {
 
     fn expected(&self) -> Option<String> {
         match self {
-            Self::Data(error) => error.expected(),
+            Self::Data(error) | Self::File { error, .. } => error.expected(),
             _ => None,
         }
     }
 
     fn got(&self) -> Option<String> {
         match self {
-            Self::Data(error) => error.got(),
+            Self::Data(error) | Self::File { error, .. } => error.got(),
             _ => None,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Data(error) => error.hint(),
+            Self::Data(error) | Self::File { error, .. } => error.hint(),
             other => other.job_code().hint().map(Into::into),
         }
     }

@@ -152,6 +152,7 @@ unsafe extern "C" {
         error: *mut RawError,
     ) -> i32;
     pub(crate) fn dbl_interrupt(engine: *mut RawEngine);
+    pub(crate) fn dbl_walk(sql: *const u8, len: usize, judge: *const RawJudge) -> i32;
     pub(crate) fn dbl_query(
         engine: *mut RawEngine,
         sql: *const u8,

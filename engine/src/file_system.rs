@@ -26,6 +26,11 @@ pub trait VirtualFile: Send + Sync {
 
     /// Names the content: two files with one tag are equal.
     fn version_tag(&self) -> &str;
+
+    /// What errors call it, if it has a name.
+    fn name(&self) -> Option<&str> {
+        None
+    }
 }
 
 impl VirtualFile for SealedFile {
@@ -42,9 +47,36 @@ impl VirtualFile for SealedFile {
     }
 }
 
+/// A file of a table, by the name that its owner knows.
+pub(crate) struct NamedFile<F> {
+    pub(crate) file: F,
+    pub(crate) name: String,
+}
+
+impl<F: VirtualFile> VirtualFile for NamedFile<F> {
+    fn len(&self) -> u64 {
+        self.file.len()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, LakeError> {
+        self.file.read_at(buffer, offset)
+    }
+
+    fn version_tag(&self) -> &str {
+        self.file.version_tag()
+    }
+
+    fn name(&self) -> Option<&str> {
+        Some(&self.name)
+    }
+}
+
 /// Why a read failed. DuckDB only learns that it did.
 enum Failure {
-    Lake(LakeError),
+    Lake {
+        error: LakeError,
+        file: Option<String>,
+    },
     Short,
     Panicked,
 }
@@ -100,7 +132,14 @@ impl Files {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         Some(match taken? {
-            Failure::Lake(error) => EngineError::Data(error),
+            Failure::Lake { error, file: None } => EngineError::Data(error),
+            Failure::Lake {
+                error,
+                file: Some(file),
+            } => EngineError::File {
+                file: Detail::new(file),
+                error,
+            },
             Failure::Short => EngineError::Files {
                 detail: Detail::new("a virtual file ended early"),
             },
@@ -129,7 +168,10 @@ impl OpenFile {
         let mut rest = buffer;
         let mut at = offset;
         while !rest.is_empty() {
-            let got = self.file.read_at(rest, at).map_err(Failure::Lake)?;
+            let got = self.file.read_at(rest, at).map_err(|error| Failure::Lake {
+                error,
+                file: self.file.name().map(str::to_owned),
+            })?;
             if got == 0 {
                 return Err(Failure::Short);
             }

@@ -39,12 +39,15 @@ const REFUSED_FUNCTIONS: [&str; 12] = [
     "write_log",
 ];
 
-/// `enum dbl_met` of the header.
-enum Met {
+/// `enum dbl_met` of the header: what the walk meets. Parts of a qualified name come joined by NUL.
+pub(crate) enum Met {
     Table,
     TableFunction,
     Function,
     Forbidden,
+    Column,
+    AnyColumn,
+    Alias,
 }
 
 impl Met {
@@ -53,7 +56,27 @@ impl Met {
             1 => Self::Table,
             2 => Self::TableFunction,
             3 => Self::Function,
+            5 => Self::Column,
+            6 => Self::AnyColumn,
+            7 => Self::Alias,
             _ => Self::Forbidden,
+        }
+    }
+}
+
+/// Is shown a statement piece by piece.
+pub(crate) trait Walked {
+    /// Whether the walk goes on.
+    fn meet(&mut self, met: &Met, name: &str, position: Option<u32>) -> bool;
+
+    /// The functions for the shim; valid as long as `self` is neither moved nor used.
+    fn as_raw(&mut self) -> RawJudge
+    where
+        Self: Sized,
+    {
+        RawJudge {
+            ctx: std::ptr::from_mut(self).cast(),
+            meet: meet::<Self>,
         }
     }
 }
@@ -78,15 +101,7 @@ impl<'a> Judge<'a> {
         self.refusal
     }
 
-    /// The functions for the shim; valid as long as `self` is neither moved nor used.
-    pub(crate) fn as_raw(&mut self) -> RawJudge {
-        RawJudge {
-            ctx: std::ptr::from_mut(self).cast(),
-            meet,
-        }
-    }
-
-    fn judge(&mut self, met: &Met, name: &str, position: Option<u32>) -> Result<(), EngineError> {
+    fn judge(&self, met: &Met, name: &str, position: Option<u32>) -> Result<(), EngineError> {
         match met {
             Met::Table if self.is_table(name) => Ok(()),
             Met::Table => Err(EngineError::UnknownTable {
@@ -107,10 +122,11 @@ impl<'a> Judge<'a> {
                 detail: Detail::new(format!("{name} is not allowed here")),
                 position,
             }),
+            // Who may read a table may read every column whose key came with the job.
+            Met::Column | Met::AnyColumn | Met::Alias => Ok(()),
         }
     }
 
-    /// The parts of a qualified name come joined by NUL.
     fn is_table(&self, name: &str) -> bool {
         let parts: Vec<&str> = name.split('\0').collect();
         let is = |part: &str, wanted: &str| part.eq_ignore_ascii_case(wanted);
@@ -124,33 +140,38 @@ impl<'a> Judge<'a> {
     }
 }
 
+impl Walked for Judge<'_> {
+    fn meet(&mut self, met: &Met, name: &str, position: Option<u32>) -> bool {
+        match self.judge(met, name, position) {
+            Ok(()) => true,
+            Err(refusal) => {
+                self.refusal = Some(refusal);
+                false
+            }
+        }
+    }
+}
+
 fn listed(list: &[&str], name: &str) -> bool {
     list.iter().any(|entry| entry.eq_ignore_ascii_case(name))
 }
 
-unsafe extern "C" fn meet(
+unsafe extern "C" fn meet<W: Walked>(
     ctx: *mut c_void,
     met: i32,
     name: *const u8,
     name_len: usize,
     position: i64,
 ) -> i32 {
-    // SAFETY: `ctx` is the judge of `as_raw`, which nobody else touches during the walk.
-    let judge = unsafe { &mut *ctx.cast::<Judge<'_>>() };
+    // SAFETY: `ctx` is the `W` of `as_raw`, which nobody else touches during the walk.
+    let walked = unsafe { &mut *ctx.cast::<W>() };
     // SAFETY: the shim passes the bytes of a C++ string, never null, alive during this call.
     let name = unsafe { std::slice::from_raw_parts(name, name_len) };
-    let judged = catch_unwind(AssertUnwindSafe(|| {
+    let goes_on = catch_unwind(AssertUnwindSafe(|| {
         let name = String::from_utf8_lossy(name);
-        judge.judge(&Met::of(met), &name, u32::try_from(position).ok())
+        walked.meet(&Met::of(met), &name, u32::try_from(position).ok())
     }));
-    match judged {
-        Ok(Ok(())) => 0,
-        Ok(Err(refusal)) => {
-            judge.refusal = Some(refusal);
-            1
-        }
-        Err(_) => 1,
-    }
+    i32::from(!matches!(goes_on, Ok(true)))
 }
 
 #[cfg(test)]
@@ -179,15 +200,15 @@ mod tests {
 
     #[test]
     fn unknown_things_are_forbidden() {
-        let mut judge = Judge::new(&[]);
-        for number in [0, 4, 5, -1, i32::MAX] {
+        let judge = Judge::new(&[]);
+        for number in [0, 4, 8, -1, i32::MAX] {
             assert!(judge.judge(&Met::of(number), "anything", None).is_err());
         }
     }
 
     #[test]
     fn functions_are_matched_without_case() {
-        let mut judge = Judge::new(&[]);
+        let judge = Judge::new(&[]);
         assert!(judge.judge(&Met::TableFunction, "UNNEST", None).is_ok());
         assert!(
             judge

@@ -18,6 +18,7 @@ mod ffi;
 mod file_system;
 mod gate;
 mod lock_down;
+mod mentioned;
 mod rows;
 mod settings;
 
@@ -37,6 +38,7 @@ pub use connection::InterruptHandle;
 pub use engine::Engine;
 pub use error::{Detail, EngineError};
 pub use file_system::VirtualFile;
+pub use mentioned::MentionedColumns;
 pub use rows::Rows;
 pub use settings::{Settings, Spill};
 

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use duckblind_protocol::body::{QuerySection, SecretText};
+use duckblind_protocol::body::{self, QuerySection, SecretText};
 use duckblind_protocol::hazmat::{RequesterSession, SealError, seal};
 use duckblind_protocol::ids::{Digest, JobId, Ticket};
 use duckblind_protocol::kem::KemSecret;
@@ -33,7 +33,7 @@ pub fn sealed_to(kem_key: &[u8]) -> Result<(SealedJob, RequesterSession), SealEr
         inputs: vec![],
     };
     let query = QuerySection {
-        v: 1,
+        v: body::VERSION,
         sql: SecretText::new("SELECT 1".into()),
         inputs: vec![],
     };

@@ -7,7 +7,7 @@ use std::path::Path;
 use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
 
-use crate::body::{FileKey, QueryInput, QuerySection, SecretBytes, SecretText, Section};
+use crate::body::{self, FileKey, QueryInput, QuerySection, SecretBytes, SecretText, Section};
 use crate::cbor;
 use crate::control::ControlMessage;
 use crate::handshake::*;
@@ -78,18 +78,25 @@ pub(crate) fn order() -> Order {
 
 pub(crate) fn query() -> QuerySection {
     QuerySection {
-        v: 2,
+        v: body::VERSION,
         sql: SecretText::new("SELECT 1".into()),
         inputs: vec![QueryInput {
             name: "orders".into(),
             manifest: b"{}".to_vec(),
             owner: PublicKey::of(&key()),
-            keys: vec![FileKey {
-                file: FileId::from_bytes([5; 16]),
-                key: SecretBytes::new(vec![6; 32]),
-                column: None,
-            }],
-            accept_unauthenticated: Vec::new(),
+            keys: vec![
+                FileKey {
+                    file: FileId::from_bytes([5; 16]),
+                    key: SecretBytes::new(vec![6; 32]),
+                    column: None,
+                },
+                FileKey {
+                    file: FileId::from_bytes([5; 16]),
+                    key: SecretBytes::new(vec![7; 16]),
+                    column: Some("customer.name".into()),
+                },
+            ],
+            accept_unauthenticated: vec!["note".into()],
         }],
     }
 }
@@ -320,6 +327,25 @@ fn versions_are_refused_by_name() {
     let hello = cbor::encode(&Hello { v: 2 });
     let error = Hello::decode(&hello).unwrap_err().to_string();
     assert_eq!(error, "unknown version 2 of hello");
+    // Version 1 knew one key a file and nothing of columns: it is not read as if it were whole.
+    let old = QuerySection { v: 1, ..query() };
+    let error = QuerySection::decode(&old.encode()).unwrap_err().to_string();
+    assert_eq!(error, "unknown version 1 of query section");
+}
+
+#[test]
+fn keys_of_columns_keep_their_columns() {
+    let decoded = QuerySection::decode(&query().encode()).unwrap();
+    let input = decoded.inputs.first().unwrap();
+    let columns: Vec<_> = input.keys.iter().map(|key| key.column.as_deref()).collect();
+    assert_eq!(columns, [None, Some("customer.name")]);
+    assert_eq!(input.accept_unauthenticated, ["note"]);
+    // A key without its column is another message, not a shorter form of this one.
+    let mut without = query();
+    for key in &mut without.inputs[0].keys {
+        key.column = None;
+    }
+    assert_ne!(without.encode(), query().encode());
 }
 
 /// Decodes with every decoder; what decodes must encode to the same bytes.

@@ -6,10 +6,11 @@ use duckblind_lake::keys::KeyError;
 use duckblind_protocol::coded::{Coded, Exit};
 use duckblind_protocol::hazmat::SealError;
 
-use crate::client::{ClientError, InputError, JobFailure, Unfinished};
+use crate::client::{ClientError, JobFailure, Unfinished};
 use crate::files::FileError;
 use crate::output::OutputError;
 use crate::receipt::SavedError;
+use crate::table::InputError;
 use crate::trust::{AdmitError, TrustError};
 
 /// Any error of this library.

@@ -2,11 +2,13 @@
 //!
 //! * whom to trust, and what may be sealed to: [`trust`]
 //! * connect to an attested enclave, run jobs: [`client`], mainly [`Session`]
+//! * sealed tables and the keys that a query needs: [`table`]
 //! * write results: [`output`]; keep and check what proves them: [`receipt`]
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use duckblind::client::{ConnectOptions, Event, Identity, JobRequest, LimitsWanted, Target};
+//! # let keys = duckblind_lake::keys::KeyProvider::new(None);
 //! # let order_key = ed25519_dalek::SigningKey::from_bytes(&[0; 32]);
 //!
 //! let trust = duckblind::trust::Trust::load("trust.toml".as_ref())?;
@@ -20,7 +22,7 @@
 //!     },
 //! )
 //! .await?;
-//! let request = JobRequest::new("select 1".into(), Vec::new(), LimitsWanted::default())?;
+//! let request = JobRequest::new("select 1".into(), &[], &keys, LimitsWanted::default())?;
 //! let mut job = session.run(&request).await?;
 //! while let Some(event) = job.next().await {
 //!     if let Event::Batch(batch) = event {
@@ -40,9 +42,11 @@ pub mod clock;
 pub mod files;
 pub mod output;
 pub mod receipt;
+pub mod table;
 pub mod trust;
 
 mod error;
+mod local;
 
 #[cfg(all(test, feature = "simulator"))]
 mod testing;

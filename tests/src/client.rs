@@ -9,6 +9,7 @@ use duckblind::client::identity::{read_signing_key, signing_key_at};
 use duckblind::client::{
     ConnectOptions, Event, Identity, JobRequest, LimitsWanted, TableInput, Target,
 };
+use duckblind::table::SealedTable;
 use duckblind::trust::Trust;
 use duckblind_lake::keys::{KeyFile, KeyProvider, OwnerKey};
 
@@ -39,25 +40,17 @@ pub async fn connect(stack: &Stack, fresh: bool) -> Result<Session> {
 
 /// A job over tables of the stack's lake that its command line has sealed.
 pub fn request(stack: &Stack, sql: &str, tables: &[&str]) -> Result<JobRequest> {
+    let owner = OwnerKey::load(&stack.owner_key())?.public();
+    let keys = KeyProvider::new(Some(KeyFile::load(&stack.key_file())?));
     let inputs = tables
         .iter()
-        .map(|table| {
-            let owner = OwnerKey::load(&stack.owner_key())?.public();
-            let keys = KeyProvider::new(Some(KeyFile::load(&stack.key_file())?));
-            Ok(TableInput::open(
-                table,
-                &stack.lake().join(table),
-                None,
-                &owner,
-                &keys,
-            )?)
+        .map(|name| {
+            let table = SealedTable::open(name, &stack.lake().join(name), &owner, None)?;
+            Ok(TableInput::of_directory(table)?)
         })
         .collect::<Result<Vec<_>>>()?;
-    Ok(JobRequest::new(
-        sql.to_owned(),
-        inputs,
-        LimitsWanted::default(),
-    )?)
+    let limits = LimitsWanted::default();
+    Ok(JobRequest::new(sql.to_owned(), &inputs, &keys, limits)?)
 }
 
 /// Runs a job and reads its whole answer.

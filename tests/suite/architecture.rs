@@ -49,6 +49,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
             "duckblind-attestation",
             "duckblind-collateral",
             "duckblind-lake",
+            "duckblind-engine",
         ],
     ),
     (

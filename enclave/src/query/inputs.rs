@@ -15,12 +15,19 @@ use duckblind_protocol::coded::Coded as _;
 use duckblind_protocol::job_code::{JobCode, JobError};
 use duckblind_protocol::order::OrderInput;
 
-/// The tables of a job: name and files. `files` are in the order of `ordered`.
+/// One table of a job, ready for the engine.
+pub(super) struct Table {
+    pub(super) name: String,
+    pub(super) manifest: VerifiedManifest,
+    pub(super) files: Vec<SealedFile>,
+}
+
+/// The tables of a job. `files` are in the order of `ordered`.
 pub(super) fn open(
     ordered: &[OrderInput],
     asked: &[QueryInput],
     files: Vec<OwnedFd>,
-) -> Result<Vec<(String, Vec<SealedFile>)>, JobError> {
+) -> Result<Vec<Table>, JobError> {
     if ordered.len() != asked.len() {
         return Err(JobError::new(
             JobCode::Malformed,
@@ -28,18 +35,17 @@ pub(super) fn open(
         ));
     }
     let mut files = files.into_iter();
-    let tables = ordered.iter().zip(asked).map(|(ordered, asked)| {
-        let name = ordered.name.clone();
-        table(ordered, asked, &mut files).map(|files| (name, files))
-    });
-    tables.collect()
+    let tables = ordered.iter().zip(asked);
+    tables
+        .map(|(ordered, asked)| table(ordered, asked, &mut files))
+        .collect()
 }
 
 fn table(
     ordered: &OrderInput,
     asked: &QueryInput,
     files: &mut impl Iterator<Item = OwnedFd>,
-) -> Result<Vec<SealedFile>, JobError> {
+) -> Result<Table, JobError> {
     let name = &ordered.name;
     if *name != asked.name {
         return Err(JobError::new(
@@ -74,11 +80,16 @@ fn table(
         open_file(stored, spec)
             .map_err(|error| EngineError::Data(error).to_job_error())
             .map_err(|mut error| {
-                error.message = format!("input {name}: {}: {}", file.path, error.message);
+                error.message = format!("table {name}, file {}: {}", file.path, error.message);
                 error
             })
     });
-    opened.collect()
+    let files = opened.collect::<Result<_, _>>()?;
+    Ok(Table {
+        name: name.clone(),
+        manifest,
+        files,
+    })
 }
 
 fn open_file(stored: OwnedFd, spec: FileSpec) -> Result<SealedFile, LakeError> {

@@ -79,8 +79,10 @@ fn start(
     drop(bytes);
     let tables = inputs::open(&header.inputs, &section.inputs, files)?;
     let told = |error: EngineError| error.to_job_error();
-    for (name, files) in tables {
-        engine.add_table(&name, files).map_err(told)?;
+    for table in tables {
+        engine
+            .add_sealed_table(&table.name, &table.manifest, table.files)
+            .map_err(told)?;
     }
     engine
         .set_limits(header.limits.threads, header.limits.memory_bytes)

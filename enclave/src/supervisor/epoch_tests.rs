@@ -1,7 +1,7 @@
 //! Jobs sealed to the keys of one boot, opened before, in and after the overlap.
 #![allow(clippy::unwrap_used)]
 
-use duckblind_protocol::body::{QuerySection, SecretText};
+use duckblind_protocol::body::{self, QuerySection, SecretText};
 use duckblind_protocol::hazmat;
 use duckblind_protocol::ids::{JobId, Ticket};
 use duckblind_protocol::order::{Class, Limits, OrderDraft};
@@ -52,7 +52,7 @@ fn job(note: &Note, job: u8, ticket: Ticket) -> SealedJob {
         inputs: vec![],
     };
     let query = QuerySection {
-        v: 1,
+        v: body::VERSION,
         sql: SecretText::new("SELECT 1".to_owned()),
         inputs: vec![],
     };

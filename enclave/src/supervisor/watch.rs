@@ -133,7 +133,7 @@ impl<'a, R: AsyncRead + Unpin> Watch<'a, R> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use duckblind_protocol::body::{QuerySection, SecretText};
+    use duckblind_protocol::body::{self, QuerySection, SecretText};
     use duckblind_protocol::frames::frame;
     use duckblind_protocol::hazmat;
     use duckblind_protocol::ids::{Digest, JobId, Ticket};
@@ -162,7 +162,7 @@ mod tests {
             inputs: vec![],
         };
         let query = QuerySection {
-            v: 1,
+            v: body::VERSION,
             sql: SecretText::new("SELECT 1".to_owned()),
             inputs: vec![],
         };

@@ -11,9 +11,9 @@ use duckblind_protocol::job_code::JobCode;
 use duckblind_protocol::receipt::{Outcome, OutcomeClass};
 use duckblind_protocol::result_stream::FinalStatus;
 
-use crate::client::{Ask, attest, run};
+use crate::client::{Ask, Ended, attest, run};
 use crate::process::{Enclave, Place};
-use crate::table::{ROWS, named, numbers};
+use crate::table::{ROWS, named, numbers, with_column_key};
 
 #[test]
 fn one_row_with_receipt_and_usage() {
@@ -137,6 +137,80 @@ fn a_sealed_table_is_read_and_its_troubles_are_named() {
         .outcome,
         Outcome::Ok
     );
+}
+
+#[test]
+fn a_missing_column_key_fails_only_what_reads_the_column() {
+    let place = Place::new();
+    let table = with_column_key(&place, "mixed");
+    place.configure("");
+    let enclave = place.start();
+    let known = attest(&enclave);
+    let ask = |sql: &str, columns: bool| {
+        let mut ask = Ask::of(sql, std::slice::from_ref(&table.input));
+        ask.inputs[0]
+            .1
+            .keys
+            .retain(|key| columns || key.column.is_none());
+        run(&enclave, &known, &ask)
+    };
+    assert!(table.input.1.keys.iter().any(|key| key.column.is_some()));
+    let reads = "SELECT count(*)::BIGINT FROM mixed WHERE text LIKE 'row%'";
+    let ended = ask(reads, true);
+    let rows = i64::try_from(ROWS).unwrap();
+    let first = |ended: &Ended| {
+        ended.batches()[0]
+            .column(0)
+            .as_primitive::<Int64Type>()
+            .value(0)
+    };
+    assert_eq!(first(&ended), rows);
+    // Without the key of `text` all else is there, digests of the clear column included.
+    let ended = ask("SELECT sum(n)::BIGINT, count(*) FROM mixed", false);
+    assert_eq!(first(&ended), rows * (rows - 1) / 2);
+    let failure = ask(reads, false).failure();
+    assert_eq!(failure.code, JobCode::KeyMissing);
+    let path = &table.input.0.files[0].path;
+    for part in ["mixed", path, "`text`", "mixed-v1:text"] {
+        assert!(
+            failure.message.contains(part),
+            "{part}: {}",
+            failure.message
+        );
+    }
+    assert!(!enclave.log().contains("mixed-v1"));
+}
+
+#[test]
+fn a_clear_column_is_what_was_sealed_or_an_error() {
+    let place = Place::new();
+    let table = with_column_key(&place, "mixed");
+    place.configure("");
+    let enclave = place.start();
+    let known = attest(&enclave);
+    let sum = "SELECT sum(n)::BIGINT FROM mixed";
+    let whole = fs::read(&table.file).unwrap();
+    let ours = || Ask::of(sum, std::slice::from_ref(&table.input));
+    // Every byte of the file is of a chunk or of the footer: some flip hits `n` and is found.
+    let mut found = 0;
+    for at in (8..whole.len()).step_by(whole.len() / 7) {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1;
+        fs::write(&table.file, &flipped).unwrap();
+        let ended = run(&enclave, &known, &ours());
+        if ended.receipt.outcome == Outcome::Ok {
+            let value = ended.batches()[0]
+                .column(0)
+                .as_primitive::<Int64Type>()
+                .value(0);
+            let rows = i64::try_from(ROWS).unwrap();
+            assert_eq!(value, rows * (rows - 1) / 2, "byte {at}");
+        } else {
+            assert_eq!(ended.failure().code, JobCode::DataTampered, "byte {at}");
+            found += 1;
+        }
+    }
+    assert!(found > 0);
 }
 
 #[test]

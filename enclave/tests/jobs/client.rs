@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use duckblind_attestation::evidence::Evidence;
-use duckblind_protocol::body::{QueryInput, QuerySection, SecretText};
+use duckblind_protocol::body::{self, QueryInput, QuerySection, SecretText};
 use duckblind_protocol::control::{ControlMessage, ControlSealer};
 use duckblind_protocol::frames::{
     Accepted, ChallengeRequest, HEADER_LEN, Header, Hello, Kind, Refused, TicketReply, frame,
@@ -156,7 +156,7 @@ impl Ask {
             inputs: self.inputs.iter().map(|(order, _)| order.clone()).collect(),
         };
         let section = QuerySection {
-            v: 1,
+            v: body::VERSION,
             sql: SecretText::new(self.sql.clone()),
             inputs: self.inputs.iter().map(|(_, query)| query.clone()).collect(),
         };

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use duckblind_lake::keys::{OwnerKey, TableKey};
 use duckblind_lake::manifest::VerifiedManifest;
-use duckblind_lake::seal::{SealOptions, SealRequest, seal};
+use duckblind_lake::seal::{Encryption, Rest, SealOptions, SealRequest, seal};
 use duckblind_protocol::body::{FileKey, QueryInput, SecretBytes};
 use duckblind_protocol::ids::Digest;
 use duckblind_protocol::order::{OrderFile, OrderInput, Provider};
@@ -27,6 +27,23 @@ pub(crate) fn numbers(place: &Place) -> Table {
 }
 
 pub(crate) fn named(place: &Place, name: &str) -> Table {
+    with(place, name, SealOptions::default())
+}
+
+/// The same table with a key of its own for column `text`, and `n` in the clear.
+pub(crate) fn with_column_key(place: &Place, name: &str) -> Table {
+    let encryption = Encryption::Columns {
+        columns: vec!["text".into()],
+        rest: Rest::Clear,
+    };
+    let options = SealOptions {
+        encryption,
+        ..SealOptions::default()
+    };
+    with(place, name, options)
+}
+
+fn with(place: &Place, name: &str, options: SealOptions) -> Table {
     let csv = place.path(&format!("{name}.csv"));
     let mut text = String::from("n,text\n");
     for n in 0..ROWS {
@@ -42,19 +59,24 @@ pub(crate) fn named(place: &Place, name: &str) -> Table {
         out_dir: out.clone(),
         kms: &table_key,
         owner: &owner,
-        options: SealOptions::default(),
+        options,
         progress: &mut |_| {},
     })
     .unwrap();
     let bytes = sealed.manifest_bytes;
     let manifest = VerifiedManifest::open(&bytes, &owner.public(), None).unwrap();
-    let keys = manifest.files.iter().map(|file| {
+    let keys = manifest.files.iter().flat_map(|file| {
         let keys = manifest.file_keys(file, &table_key, &mut |_| true).unwrap();
-        FileKey {
-            file: file.file_id,
-            column: None,
-            key: SecretBytes::new(keys.footer.unwrap().expose().to_vec()),
-        }
+        let footer = keys.footer.into_iter().map(|key| (None, key));
+        let columns = keys.columns.into_iter();
+        footer
+            .chain(columns.map(|(path, key)| (Some(path), key)))
+            .map(|(column, key)| FileKey {
+                file: file.file_id,
+                column,
+                key: SecretBytes::new(key.expose().to_vec()),
+            })
+            .collect::<Vec<_>>()
     });
     let query = QueryInput {
         name: name.into(),

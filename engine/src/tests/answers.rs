@@ -205,3 +205,40 @@ fn batches_outlive_the_engine() {
 fn the_version_is_read_back() {
     assert_eq!(crate::engine_version(), "duckdb 2.0.0");
 }
+
+/// The batch with only some of its columns.
+fn only(batch: &arrow::array::RecordBatch, columns: &[usize]) -> arrow::array::RecordBatch {
+    batch.project(columns).unwrap()
+}
+
+#[test]
+fn columns_that_a_file_lacks_are_null_there() {
+    let schema: Vec<_> = ["key", "flag", "remark"].map(String::from).into();
+    let mut engine = engine();
+    // The first file is older than `flag`, the second has its columns in another order.
+    let files = vec![
+        sealed(&only(&items(0, 100), &[0, 6])),
+        sealed(&only(&items(100, 50), &[6, 4, 0])),
+    ];
+    engine.add_table_with("items", &schema, files).unwrap();
+    let lines = ask(
+        &engine,
+        "SELECT * FROM items WHERE key IN (1, 101) ORDER BY key",
+    )
+    .unwrap();
+    assert_eq!(
+        lines,
+        [format!("1|NULL|{CANARY} 1"), format!("101|R|{CANARY} 101")]
+    );
+    assert_eq!(ask_number(&engine, "SELECT count(flag) FROM items"), 50);
+    assert_eq!(
+        ask_number(&engine, "SELECT count(*) FROM items WHERE flag IS NULL"),
+        100
+    );
+    // What the manifest does not name is not there, though the files have it.
+    assert!(
+        engine
+            .add_table_with("none", &[], vec![sealed(&items(0, 1))])
+            .is_err()
+    );
+}

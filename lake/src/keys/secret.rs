@@ -12,9 +12,15 @@ pub struct TableKey(SecretBox<Vec<u8>>);
 impl TableKey {
     /// A fresh one of 32 bytes.
     pub fn generate() -> Result<Self, KeyError> {
-        let mut bytes = vec![0; 32];
-        aws_lc_rs::rand::fill(&mut bytes).map_err(|_| KeyError::Randomness)?;
-        Ok(Self(SecretBox::new(Box::new(bytes))))
+        Self::generate_of(32)
+    }
+
+    /// A fresh one of 16, 24 or 32 bytes.
+    pub fn generate_of(length: usize) -> Result<Self, KeyError> {
+        algorithm(length).ok_or(KeyError::Length { got: length })?;
+        let mut bytes = SecretBox::new(Box::new(vec![0; length]));
+        aws_lc_rs::rand::fill(bytes.expose_secret_mut()).map_err(|_| KeyError::Randomness)?;
+        Ok(Self(bytes))
     }
 
     /// A copy of the bytes; `None` unless AES knows their number.

@@ -38,6 +38,7 @@ pub struct SealedFile {
     footer_start: u64,
     footer: Vec<u8>,
     rows: u64,
+    names: Vec<String>,
     digest: Digest,
     version_tag: String,
     verifier: Verifier,
@@ -87,6 +88,7 @@ impl SealedFile {
             footer_start: made.start,
             footer: made.bytes,
             rows: made.rows,
+            names: made.names,
             digest,
             version_tag: digest.to_string(),
             verifier: Verifier::new()?,
@@ -122,6 +124,11 @@ impl SealedFile {
     /// Rows of the file.
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// Names of the top-level columns, in order.
+    pub fn column_names(&self) -> &[String] {
+        &self.names
     }
 
     /// How each leaf column is protected, by path; the weakest of its chunks. Empty if there are no

@@ -38,6 +38,8 @@ pub(super) struct VirtualFooter {
     pub(super) slots: Vec<Slot>,
     /// The leaves' paths.
     pub(super) paths: Vec<String>,
+    /// Names of the top-level columns, in order.
+    pub(super) names: Vec<String>,
     /// How each of them is protected.
     pub(super) columns: BTreeMap<String, ColumnProtection>,
     /// Rows of the file.
@@ -113,10 +115,21 @@ pub(super) fn build(
         bytes,
         start: virtual_start,
         slots,
+        names: names(&metadata),
         columns: inspect::columns(&metadata),
         paths: metadata.leaves.into_iter().map(|leaf| leaf.path).collect(),
         rows,
     })
+}
+
+fn names(metadata: &FileMetadata<'_>) -> Vec<String> {
+    let leaves = metadata.leaves.iter();
+    let mut names: Vec<String> = leaves
+        .filter_map(|leaf| leaf.names.first().cloned())
+        .collect();
+    // The leaves of one column follow each other.
+    names.dedup();
+    names
 }
 
 fn rows(metadata: &FileMetadata<'_>) -> Result<u64, LakeError> {

@@ -5,12 +5,18 @@ mod column_types;
 mod failure;
 mod hosts;
 mod keys;
+mod meter;
+mod one_table;
 mod paths;
+mod query_args;
 mod receipt;
 mod run;
 mod run_args;
 mod seal;
+mod sql;
 mod stop;
+mod table;
+mod table_args;
 mod topics;
 mod trust;
 mod ui;
@@ -31,8 +37,9 @@ Examples:
   duckblind keys new orders
   duckblind seal orders.csv --table orders --out sealed/orders
   duckblind run 'select count(*) from orders' --table orders=sealed/orders
+  duckblind sql 'select count(*) from orders' --table orders=sealed/orders
 
-More help: duckblind help exit-codes | environment | trust";
+More help: duckblind help exit-codes | environment | keys | pyarrow | trust";
 
 /// Confidential SQL on machines you do not trust.
 ///
@@ -97,6 +104,8 @@ enum Command {
     Seal(seal::SealArgs),
     /// Run one SELECT over sealed tables inside an attested enclave
     Run(Box<run_args::RunArgs>),
+    /// Run one SELECT over your sealed tables on this machine
+    Sql(Box<sql::SqlArgs>),
     /// List the hosts that the verifier knows
     Hosts(hosts::HostsArgs),
     /// Appraise an enclave, or look at its evidence
@@ -105,13 +114,16 @@ enum Command {
     /// Check what was kept of a job
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
-    /// Make and list keys
+    /// Append to, compact, check and show sealed tables
+    #[command(subcommand)]
+    Table(table::TableCommand),
+    /// Make, list, rotate and export keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Make, show, check and change the trust file
     #[command(subcommand)]
     Trust(trust::TrustCommand),
-    /// Explain a command or a topic: exit-codes, environment, trust
+    /// Explain a command or a topic: exit-codes, environment, keys, pyarrow, trust
     Help(topics::HelpArgs),
 }
 
@@ -145,9 +157,11 @@ async fn dispatch(ui: &Ui, cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Seal(args) => seal::seal(ui, args),
         Command::Run(args) => run::run(ui, trust, *args).await,
+        Command::Sql(args) => sql::sql(ui, *args).await,
         Command::Hosts(args) => hosts::hosts(ui, trust, args).await,
         Command::Attest(command) => attest::attest(ui, trust, command).await,
         Command::Receipt(command) => receipt::receipt(ui, trust, command),
+        Command::Table(command) => table::table(ui, command),
         Command::Keys(command) => keys::keys(ui, command),
         Command::Trust(command) => trust::trust(ui, trust, command),
         Command::Help(args) => topics::help(ui, &args),

@@ -43,6 +43,19 @@ fn user_dir(variable: &str, below_home: &str) -> Option<PathBuf> {
         .map(|base| base.join("duckblind"))
 }
 
+/// Which snapshots of tables were seen.
+pub(super) fn seen_snapshots() -> Result<PathBuf, Failure> {
+    let base = user_dir("XDG_CONFIG_HOME", ".config").ok_or_else(|| {
+        Failure::usage(
+            "neither HOME nor XDG_CONFIG_HOME is set",
+            Some(
+                "set one: what was seen of a table is remembered there, so that it cannot go back",
+            ),
+        )
+    })?;
+    Ok(base.join("snapshots.json"))
+}
+
 /// The trust file's place.
 pub(super) fn trust_path(given: Option<&Path>) -> Result<PathBuf, Failure> {
     match given {
@@ -89,6 +102,9 @@ pub(super) struct KeyArgs {
         hide_env_values = true
     )]
     key_file: Option<PathBuf>,
+    /// Read table keys from this open file descriptor too, in the form of a key file
+    #[arg(long, value_name = "N")]
+    key_fd: Option<u32>,
     /// Owner key: signs tables and orders [default: owner.key beside the key file]
     #[arg(
         long,
@@ -114,7 +130,7 @@ impl KeyArgs {
         }
     }
 
-    /// Environment first, then the key file. The default one may be missing; one that was named
+    /// Environment first, then descriptor, then the key file. The default one may be missing; one that was named
     /// may not: its name is mistyped then.
     pub(super) fn provider(&self) -> Result<KeyProvider, Failure> {
         if let Some(path) = &self.key_file
@@ -128,8 +144,9 @@ impl KeyArgs {
                 )),
             ));
         }
+        let inherited = self.key_fd.map(KeyFile::from_inherited).transpose()?;
         let file = KeyFile::load_or_empty(&self.key_file()?)?;
-        Ok(KeyProvider::new(Some(file)))
+        Ok(KeyProvider::new(inherited.into_iter().chain([file])))
     }
 
     /// The owner key, which must be there.
@@ -188,6 +205,7 @@ mod tests {
         let ui = Ui::new(false, true);
         let args = KeyArgs {
             key_file: Some(dir.path().join("kyes.json")),
+            key_fd: None,
             owner_key: None,
         };
         let failures = [

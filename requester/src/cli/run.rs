@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use duckblind_lake::keys::KeyProvider;
 use duckblind_protocol::coded::{Coded as _, Exit};
-use duckblind_protocol::ids::PublicKey;
 use duckblind_protocol::receipt::SignedReceipt;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::failure::Failure;
 use super::paths;
 use super::run_args::RunArgs;
 use super::stop::Stop;
+use super::table_args;
 use super::ui::{self, Ui};
 use crate::client::{
     Attested, ConnectOptions, Event, Finished, Identity, JobRequest, RunningJob, Session,
@@ -24,6 +24,7 @@ use crate::error::RequesterError;
 use crate::files::Pending;
 use crate::output::{Output, Written};
 use crate::receipt::SavedReceipt;
+use crate::table::SealedTable;
 use crate::trust::Trust;
 
 /// Longest pause between two tries while an enclave is busy.
@@ -32,14 +33,19 @@ const MAX_PAUSE: Duration = Duration::from_secs(10);
 pub(super) async fn run(ui: &Ui, trust: Option<&Path>, args: RunArgs) -> Result<(), Failure> {
     // Everything that can be wrong here is said before anything is dialled.
     let trust = paths::trust(trust)?;
-    let format = args.format(ui.is_json())?;
-    let keys = args.keys.provider()?;
-    let owner = args.keys.order_signer(ui)?;
-    let request = request(&args, &keys, owner.public())?;
+    let format = args.output.format(ui.is_json())?;
+    let keys = args.tables.keys.provider()?;
+    let owner = args.tables.keys.order_signer(ui)?;
+    let tables = args.tables.open(ui, || Ok(owner.public()))?;
+    let read = Read {
+        unauthenticated: table_args::unauthenticated(ui, &tables),
+        tables: table_args::described(&tables),
+    };
+    let request = request(&args, tables, &keys)?;
+    table_args::missing(ui, request.missing_keys().iter());
     // Before there is a file that must not stay.
     let mut stop = Stop::listen()?;
-    let output = Output::create(format, args.output.as_deref(), args.max_rows)
-        .map_err(RequesterError::from)?;
+    let output = args.output.create(format).map_err(RequesterError::from)?;
     let receipt_place = receipt_place(&args)?;
     let options = ConnectOptions {
         identity: Arc::new(Identity::at(&args.identity.path()?)?),
@@ -73,9 +79,14 @@ pub(super) async fn run(ui: &Ui, trust: Option<&Path>, args: RunArgs) -> Result<
     match done {
         Ok((finished, written)) => {
             keeper.keep(&finished.signed_receipt)?;
-            report(
-                ui, &args, &session, &attested, &finished, written, connected,
-            );
+            let done = Done {
+                session: &session,
+                attested: &attested,
+                finished,
+                written,
+                connected,
+            };
+            report(ui, &args, &read, &done);
             Ok(())
         }
         Err(end) => {
@@ -97,19 +108,24 @@ pub(super) async fn run(ui: &Ui, trust: Option<&Path>, args: RunArgs) -> Result<
     }
 }
 
-fn request(args: &RunArgs, keys: &KeyProvider, own: PublicKey) -> Result<JobRequest, Failure> {
-    let owner = args.owner.unwrap_or(own);
-    let mut tables = Vec::with_capacity(args.tables.len());
-    for table in &args.tables {
-        tables.push(TableInput::open(
-            &table.name,
-            &table.dir,
-            table.remote.as_deref(),
-            &owner,
-            keys,
-        )?);
+fn request(
+    args: &RunArgs,
+    tables: Vec<SealedTable>,
+    keys: &KeyProvider,
+) -> Result<JobRequest, Failure> {
+    let mut inputs = Vec::with_capacity(tables.len());
+    for (table, arg) in tables.into_iter().zip(&args.tables.tables) {
+        inputs.push(match &arg.remote {
+            Some(remote) => TableInput::new(table, remote)?,
+            None => TableInput::of_directory(table)?,
+        });
     }
-    Ok(JobRequest::new(args.query()?, tables, args.limits())?)
+    Ok(JobRequest::new(
+        args.query.text()?,
+        &inputs,
+        keys,
+        args.limits(),
+    )?)
 }
 
 /// Taken like the output's: an older receipt is replaced, and only when the new one is whole.
@@ -117,7 +133,7 @@ fn receipt_place(args: &RunArgs) -> Result<Option<(Pending, File)>, Failure> {
     let Some(path) = &args.receipt else {
         return Ok(None);
     };
-    if args.output.as_ref() == Some(path) {
+    if args.output.path.as_ref() == Some(path) {
         return Err(Failure::usage(
             format!("result and receipt both go to {}", path.display()),
             Some("give --receipt another name than -o"),
@@ -247,15 +263,29 @@ impl Keeper<'_> {
     }
 }
 
-fn report(
-    ui: &Ui,
-    args: &RunArgs,
-    session: &Session,
-    attested: &Attested,
-    finished: &Finished,
+/// What the result is of.
+struct Read {
+    tables: Value,
+    unauthenticated: Vec<String>,
+}
+
+/// A job that went well.
+struct Done<'a> {
+    session: &'a Session,
+    attested: &'a Attested,
+    finished: Finished,
     written: Written,
     connected: Duration,
-) {
+}
+
+fn report(ui: &Ui, args: &RunArgs, read: &Read, done: &Done<'_>) {
+    let Done {
+        session,
+        attested,
+        finished,
+        written,
+        connected,
+    } = done;
     if ui.is_json() {
         let receipt = &finished.receipt;
         let value = json!({
@@ -266,7 +296,9 @@ fn report(
             "rows": finished.rows,
             "rows_hidden": written.rows_hidden,
             "result_bytes": finished.bytes,
-            "output": args.output,
+            "output": args.output.path,
+            "tables": read.tables,
+            "unauthenticated": read.unauthenticated,
             "receipt_file": args.receipt,
             "sim": attested.key.sim(),
             "logged": false,
@@ -283,22 +315,13 @@ fn report(
                 "accepted_ms": receipt.accepted_ms,
                 "ended_ms": receipt.ended_ms,
             },
-            "connect_ms": milliseconds(connected),
+            "connect_ms": milliseconds(*connected),
             "job_ms": milliseconds(finished.elapsed),
         });
-        if args.output.is_some() {
-            ui.value(&value);
-        } else {
-            ui.side_value(&value);
-        }
+        ui.result_value(&value, args.output.path.is_some());
         return;
     }
-    if written.rows_hidden > 0 {
-        ui.warning(&format!(
-            "{} not shown; write them with -o FILE or --format csv",
-            ui::rows(written.rows_hidden)
-        ));
-    }
+    ui.hidden_rows(written.rows_hidden);
     ui.note(&format!(
         "{}, {} in {}; job {}, receipt verified{}",
         ui::rows(finished.rows),
@@ -311,7 +334,7 @@ fn report(
     ));
 }
 
-fn milliseconds(time: Duration) -> f64 {
+pub(super) fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }
 

@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use duckblind_protocol::ids::{NodeId, PublicKey};
+use duckblind_protocol::ids::NodeId;
 
-use super::failure::Failure;
-use super::paths::{IdentityArgs, KeyArgs, public_key};
+use super::paths::IdentityArgs;
+use super::query_args::{OutputArgs, QueryArgs};
+use super::table_args::TableArgs;
 use crate::client::LimitsWanted;
-use crate::files;
-use crate::output::{DEFAULT_ROWS, Format};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,36 +25,12 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct RunArgs {
-    /// The query; `-` reads it from stdin
-    // A query may begin with a comment: `-- …`.
-    #[arg(
-        value_name = "SQL",
-        required_unless_present = "file",
-        conflicts_with = "file",
-        allow_hyphen_values = true
-    )]
-    pub(super) sql: Option<String>,
-    /// Read the query from a file
-    #[arg(long, short, value_name = "FILE")]
-    pub(super) file: Option<PathBuf>,
-    /// A table: its name in SQL, the directory with its _sealed.json [default: NAME], and where
-    /// the enclave's storage has it [default: the directory's name]
-    #[arg(long = "table", short, value_name = "NAME[=DIR[@REMOTE]]")]
-    pub(super) tables: Vec<TableArg>,
-    /// Who sealed the tables [default: your own owner key]
-    #[arg(long, value_name = "ed25519:HEX", value_parser = public_key)]
-    pub(super) owner: Option<PublicKey>,
     #[command(flatten)]
-    pub(super) keys: KeyArgs,
-    /// How the result is written [default: by the name of -o, else table, or jsonl with --json]
-    #[arg(long, value_enum)]
-    pub(super) format: Option<Format>,
-    /// Write the result to a file
-    #[arg(long, short, value_name = "FILE")]
-    pub(super) output: Option<PathBuf>,
-    /// Rows that a table shows
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_ROWS)]
-    pub(super) max_rows: usize,
+    pub(super) query: QueryArgs,
+    #[command(flatten)]
+    pub(super) tables: TableArgs,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
     /// Keep what proves the job: evidence, attestation result, policy, signed job receipt; also
     /// of a job that failed
     #[arg(long, value_name = "FILE")]
@@ -89,17 +64,6 @@ pub(super) struct RunArgs {
 }
 
 impl RunArgs {
-    /// The query's text.
-    pub(super) fn query(&self) -> Result<String, Failure> {
-        match (&self.file, self.sql.as_deref()) {
-            (Some(path), _) if path.as_os_str() == "-" => stdin(),
-            (Some(path), _) => Ok(files::read_text(path)?),
-            (None, Some("-")) => stdin(),
-            (None, Some(sql)) => Ok(sql.to_owned()),
-            (None, None) => Err(Failure::usage("no query", None)),
-        }
-    }
-
     pub(super) fn limits(&self) -> LimitsWanted {
         LimitsWanted {
             wall_ms: self.timeout,
@@ -107,60 +71,6 @@ impl RunArgs {
             result_bytes: self.max_result,
             threads: self.threads,
         }
-    }
-
-    /// As asked, or as the output's name says.
-    /// Without either: rows for a program with `--json`, else for people.
-    pub(super) fn format(&self, json: bool) -> Result<Format, Failure> {
-        match (self.format, &self.output) {
-            (Some(format), _) => Ok(format),
-            (None, None) if json => Ok(Format::Jsonl),
-            (None, None) => Ok(Format::Table),
-            (None, Some(path)) => Format::of_path(path).ok_or_else(|| {
-                Failure::usage(
-                    format!("the name {} does not tell a format", path.display()),
-                    Some("add --format csv, jsonl, arrow, parquet or table"),
-                )
-            }),
-        }
-    }
-}
-
-fn stdin() -> Result<String, Failure> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    std::io::stdin()
-        .take(files::MAX_TEXT)
-        .read_to_string(&mut text)
-        .map_err(|e| Failure::usage(format!("stdin cannot be read: {e}"), None))?;
-    Ok(text)
-}
-
-/// `NAME[=DIR[@REMOTE]]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct TableArg {
-    pub(super) name: String,
-    pub(super) dir: PathBuf,
-    pub(super) remote: Option<String>,
-}
-
-impl std::str::FromStr for TableArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (name, place) = text.split_once('=').unwrap_or((text, text));
-        let (dir, remote) = match place.rsplit_once('@') {
-            Some((dir, remote)) => (dir, Some(remote.to_owned())),
-            None => (place, None),
-        };
-        if name.is_empty() || dir.is_empty() || remote.as_deref() == Some("") {
-            return Err("expected NAME, NAME=DIR or NAME=DIR@REMOTE".into());
-        }
-        Ok(Self {
-            name: name.into(),
-            dir: dir.into(),
-            remote,
-        })
     }
 }
 
@@ -172,7 +82,7 @@ fn split_unit(text: &str) -> (&str, &str) {
     (number, unit.trim())
 }
 
-fn milliseconds(text: &str) -> Result<u32, String> {
+pub(super) fn milliseconds(text: &str) -> Result<u32, String> {
     let (number, unit) = split_unit(text);
     let factor = match unit {
         "ms" => 1,
@@ -213,22 +123,6 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tables() {
-        let parse = |text: &str| text.parse::<TableArg>();
-        let plain = parse("orders").unwrap();
-        assert_eq!(
-            (plain.name.as_str(), plain.dir.to_str()),
-            ("orders", Some("orders"))
-        );
-        let full = parse("o=a/b@c/d").unwrap();
-        assert_eq!(full.dir.to_str(), Some("a/b"));
-        assert_eq!(full.remote.as_deref(), Some("c/d"));
-        for bad in ["", "=a", "o=", "o=@x", "o=a@"] {
-            assert!(parse(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn times_and_sizes() {

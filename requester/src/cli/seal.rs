@@ -1,34 +1,40 @@
 //! `duckblind seal`: plain files in, a sealed table out.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use duckblind_lake::keys::key_id;
-use duckblind_lake::manifest::{SchemaField, VerifiedManifest};
+use duckblind_lake::manifest::{AadStorage, Layout, Manifest, SchemaField, VerifiedManifest};
 use duckblind_lake::seal::{
-    CsvOptions, Delimiter, Progress, SealOptions, SealRequest, Stage, seal as seal_table,
+    CsvOptions, Delimiter, Encryption, Rest, SealOptions, SealRequest, seal as seal_table,
 };
 use duckblind_protocol::ids::Digest;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::column_types::ColumnTypes;
 use super::failure::Failure;
-use super::paths::KeyArgs;
+use super::meter::Meter;
+use super::paths::{self, KeyArgs};
 use super::ui::{self, Ui};
 use crate::output::visible;
+use crate::table::SeenSnapshots;
 
 const EXAMPLES: &str = "\
 Examples:
   duckblind keys new orders
   duckblind seal orders.csv --table orders --out sealed/orders
   duckblind seal prices.csv --table prices --out sealed/prices --delimiter ';' --types 'price=DECIMAL(12,2)'
-  duckblind seal 2025.parquet 2026.parquet --table sales --out /data/sealed/sales";
+  duckblind seal 2025.parquet 2026.parquet --table sales --out /data/sealed/sales
+  duckblind seal people.csv --table people --out sealed/people --encrypt-column name --encrypt-rest
+  duckblind seal events.parquet --table events --out sealed/events --partition-by day --sort-by user
+
+A column with a key of its own: `duckblind keys new people --column name` makes the key.";
 
 /// Seal CSV, JSON lines or Parquet files into an encrypted table
 ///
 /// Writes standard encrypted Parquet (one random key per file, wrapped under the table key
-/// NAME-v1) and a manifest signed with your owner key. The inputs are not changed.
+/// NAME-v1) and a manifest signed with your owner key. By default everything is encrypted, footers
+/// too, and only who has the manifest can read. The inputs are not changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct SealArgs {
@@ -41,26 +47,72 @@ pub(super) struct SealArgs {
     /// Directory for the sealed table; must not hold one yet
     #[arg(long, short, value_name = "DIR")]
     out: PathBuf,
-    /// Types of CSV columns that are not to be inferred: BOOLEAN, INTEGER, BIGINT, DOUBLE,
-    /// DECIMAL(p,s), DATE, TIMESTAMP, VARCHAR. Inferred numbers with a point are DOUBLE
-    #[arg(long, value_name = "COL=TYPE[,COL=TYPE…]")]
-    types: Vec<ColumnTypes>,
-    /// What separates the fields of CSV files; \t is a tab [default: a comma, a tab in .tsv]
-    #[arg(long, value_name = "CHAR")]
-    delimiter: Option<Delimiter>,
+    #[command(flatten)]
+    csv: CsvArgs,
+    /// Encrypt this column under a key of its own; of a nested column, all its leaves. May be given
+    /// often. Alone it leaves all other columns READABLE FOR EVERYBODY
+    #[arg(long, value_name = "COLUMN")]
+    encrypt_column: Vec<String>,
+    /// Encrypt the other columns too, under the table's key
+    #[arg(long, requires = "encrypt_column")]
+    encrypt_rest: bool,
+    /// Leave the files' footers readable, signed: other tools see schema, row counts and where data
+    /// lies without a key
+    #[arg(long)]
+    plaintext_footer: bool,
+    /// How other tools get the AAD prefix, which binds a file to its place: from you only, from the
+    /// file, or there is none
+    #[arg(long, value_enum, value_name = "HOW", default_value = "supplied")]
+    aad: Aad,
+    /// Put rows of different values into directories named after them: the values are READABLE
+    /// FOR EVERYBODY. May be given often, outermost first
+    #[arg(long, value_name = "COLUMN")]
+    partition_by: Vec<String>,
+    /// Sort each file by this column, for faster filters. May be given often
+    #[arg(long, value_name = "COLUMN")]
+    sort_by: Vec<String>,
     #[command(flatten)]
     keys: KeyArgs,
 }
 
+/// What CSV files do not say themselves.
+#[derive(Debug, clap::Args)]
+pub(super) struct CsvArgs {
+    /// Types of CSV columns that are not to be inferred: BOOLEAN, INTEGER, BIGINT, DOUBLE,
+    /// DECIMAL(p,s), DATE, TIMESTAMP, VARCHAR. Inferred numbers with a point are DOUBLE
+    #[arg(long, value_name = "COL=TYPE[,COL=TYPE…]")]
+    types: Vec<ColumnTypes>,
+    /// What separates the fields of CSV files; \\t is a tab [default: a comma, a tab in .tsv]
+    #[arg(long, value_name = "CHAR")]
+    delimiter: Option<Delimiter>,
+}
+
+impl CsvArgs {
+    pub(super) fn options(self) -> CsvOptions {
+        CsvOptions {
+            delimiter: self.delimiter,
+            types: self.types.into_iter().flat_map(|list| list.0).collect(),
+        }
+    }
+}
+
+/// What a file says of its AAD prefix.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Aad {
+    /// Nothing: only who has the manifest can read, and a swapped file is noticed
+    Supplied,
+    /// The prefix itself: other tools read with the key alone, and do not notice a swapped file
+    Stored,
+    /// That there is none: files of one table can be swapped unnoticed by other tools
+    None,
+}
+
 pub(super) fn seal(ui: &Ui, args: SealArgs) -> Result<(), Failure> {
     let id = key_id(&args.table);
+    let (encryption, layout) = (args.encryption(), args.layout());
     let keys = args.keys.provider()?;
     let owner = args.keys.owner()?;
     let separated = args.inputs.iter().any(|path| is_separated(path));
-    let csv = CsvOptions {
-        delimiter: args.delimiter,
-        types: args.types.into_iter().flat_map(|list| list.0).collect(),
-    };
     let begun = Instant::now();
     let mut meter = Meter::new(ui);
     let request = SealRequest {
@@ -69,15 +121,33 @@ pub(super) fn seal(ui: &Ui, args: SealArgs) -> Result<(), Failure> {
         out_dir: args.out.clone(),
         kms: &keys,
         owner: &owner,
-        options: SealOptions { csv },
+        options: SealOptions {
+            csv: args.csv.options(),
+            encryption,
+            layout,
+        },
         progress: &mut |progress| meter.report(ui, progress),
     };
     let sealed = seal_table(request);
-    meter.bar.finish_and_clear();
+    meter.end();
     let sealed = sealed?;
     let manifest = Digest::of(&sealed.manifest_bytes);
     let taken = VerifiedManifest::open(&sealed.manifest_bytes, &owner.public(), None)?;
+    SeenSnapshots::load(&paths::seen_snapshots()?)?.replace(&taken)?;
     ui.note(&columns(&taken.schema));
+    let clear = clear_columns(&taken);
+    if !clear.is_empty() {
+        ui.warning(&format!(
+            "NOT ENCRYPTED, readable for everybody: {}. Seal again with --encrypt-rest to encrypt them",
+            clear.join(", ")
+        ));
+    }
+    if !taken.layout.partition_by.is_empty() {
+        ui.warning(&format!(
+            "every value of {} is readable for everybody, in the names of directories",
+            taken.layout.partition_by.join(", ")
+        ));
+    }
     if separated && let Some(name) = unseparated(&taken.schema) {
         ui.warning(&format!(
             "the only column is named {name:?}: is it several? --delimiter says what separates them"
@@ -91,6 +161,9 @@ pub(super) fn seal(ui: &Ui, args: SealArgs) -> Result<(), Failure> {
         "owner": owner.public(),
         "manifest": manifest,
         "columns": taken.schema,
+        "column_keys": taken.columns,
+        "clear_columns": clear,
+        "files": taken.files.len(),
         "rows": sealed.rows,
         "bytes": sealed.bytes,
         "seconds": begun.elapsed().as_secs_f64(),
@@ -105,6 +178,41 @@ pub(super) fn seal(ui: &Ui, args: SealArgs) -> Result<(), Failure> {
         )
     });
     Ok(())
+}
+
+impl SealArgs {
+    fn encryption(&self) -> Encryption {
+        if self.encrypt_column.is_empty() {
+            return Encryption::Uniform;
+        }
+        Encryption::Columns {
+            columns: self.encrypt_column.clone(),
+            rest: if self.encrypt_rest {
+                Rest::TableKey
+            } else {
+                Rest::Clear
+            },
+        }
+    }
+
+    fn layout(&self) -> Layout {
+        Layout {
+            plaintext_footer: self.plaintext_footer,
+            aad: match self.aad {
+                Aad::Supplied => AadStorage::Supplied,
+                Aad::Stored => AadStorage::Stored,
+                Aad::None => AadStorage::None,
+            },
+            partition_by: self.partition_by.clone(),
+            sort_by: self.sort_by.clone(),
+        }
+    }
+}
+
+/// Leaf columns that anybody can read.
+pub(super) fn clear_columns(manifest: &Manifest) -> Vec<&str> {
+    let clear = manifest.columns.iter().filter(|c| c.key_id.is_none());
+    clear.map(|column| column.path.as_str()).collect()
 }
 
 /// The columns for people: `columns: id Int64, name Utf8`.
@@ -131,61 +239,6 @@ fn unseparated(schema: &[SchemaField]) -> Option<&str> {
     match schema {
         [only] if only.name.contains([';', '\t']) => Some(&only.name),
         _ => None,
-    }
-}
-
-/// A bar on a terminal; elsewhere a line now and then.
-struct Meter {
-    bar: ProgressBar,
-    begun: Instant,
-    last_line: Option<Instant>,
-}
-
-const FIRST_AFTER: Duration = Duration::from_secs(1);
-const LINE_EVERY: Duration = Duration::from_secs(10);
-
-impl Meter {
-    fn new(ui: &Ui) -> Self {
-        let bar = ui.spinner("sealing");
-        Self {
-            bar,
-            begun: Instant::now(),
-            last_line: None,
-        }
-    }
-
-    fn report(&mut self, ui: &Ui, progress: Progress) {
-        let what = match progress.stage {
-            Stage::Inspecting => "reading",
-            Stage::Sealing => "sealing",
-        };
-        if self.bar.is_hidden() {
-            let due = match self.last_line {
-                Some(last) => last.elapsed() >= LINE_EVERY,
-                None => self.begun.elapsed() >= LINE_EVERY,
-            };
-            if due {
-                self.last_line = Some(Instant::now());
-                ui.note(&format!(
-                    "{what}: {} of {}, {}",
-                    ui::size(progress.bytes),
-                    ui::size(progress.total_bytes),
-                    ui::rows(progress.rows)
-                ));
-            }
-            return;
-        }
-        if self.bar.length().is_none() && self.begun.elapsed() >= FIRST_AFTER {
-            let template =
-                "{prefix} [{bar:30}] {binary_bytes} of {binary_total_bytes}, {msg}, {eta} left";
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                self.bar.set_style(style.progress_chars("=> "));
-            }
-            self.bar.set_length(progress.total_bytes);
-        }
-        self.bar.set_prefix(what);
-        self.bar.set_position(progress.bytes);
-        self.bar.set_message(ui::rows(progress.rows));
     }
 }
 

@@ -7,10 +7,10 @@ use super::Cli;
 use super::failure::Failure;
 use super::ui::Ui;
 
-/// Explain a command or a topic: exit-codes, environment, trust
+/// Explain a command or a topic: exit-codes, environment, keys, pyarrow, trust
 #[derive(Debug, clap::Args)]
 pub(super) struct HelpArgs {
-    /// A command, or one of: exit-codes, environment, trust
+    /// A command, or one of: exit-codes, environment, keys, pyarrow, trust
     #[arg(value_name = "TOPIC")]
     topic: Vec<String>,
 }
@@ -20,7 +20,9 @@ pub(super) fn help(ui: &Ui, args: &HelpArgs) -> Result<(), Failure> {
     let text = match words.as_slice() {
         ["exit-codes"] => exit_codes(),
         ["environment"] => ENVIRONMENT.to_owned(),
-        // The command's own help is `duckblind trust --help`.
+        ["pyarrow"] => PYARROW.to_owned(),
+        // Commands of these names have help of their own: `duckblind trust --help`.
+        ["keys"] => KEYS.to_owned(),
         ["trust"] => TRUST.to_owned(),
         path => command(path)?,
     };
@@ -37,7 +39,7 @@ fn command(path: &[&str]) -> Result<String, Failure> {
             Failure::usage(
                 format!("no command or topic {name:?}"),
                 Some(
-                    "topics: exit-codes, environment, trust; `duckblind --help` lists the commands",
+                    "topics: exit-codes, environment, keys, pyarrow, trust; `duckblind --help` lists the commands",
                 ),
             )
         })?;
@@ -98,15 +100,68 @@ Environment variables; a flag wins over a variable:
   DUCKBLIND_KEY_FILE   table keys (--key-file)
   DUCKBLIND_OWNER_KEY  owner key (--owner-key)
   DUCKBLIND_IDENTITY   transport key (--identity)
-  DUCKBLIND_KEY_<ID>   one table key, 64 hex digits; <ID> is the key id in capitals with `_` for
+  DUCKBLIND_KEY_<ID>   one table or column key, 32, 48 or 64 hex digits; <ID> is the key id in capitals with `_` for
                        every other character: DUCKBLIND_KEY_ORDERS_V1 for orders-v1
   DUCKBLIND_LOG_FILTER what is logged to stderr, such as `debug` or `duckblind=info` [error];
                        logs hold no SQL, no keys, no data
   DUCKBLIND_LOG        how log lines look: text or json
   XDG_CONFIG_HOME      where the files above are by default: $XDG_CONFIG_HOME/duckblind, else
-                       ~/.config/duckblind
+                       ~/.config/duckblind; snapshots.json there holds the newest snapshot seen of
+                       every table, so that none goes back unnoticed
+  TMPDIR               where `duckblind sql` spills to encrypted files [/tmp]
   XDG_CACHE_HOME       where vendors' documents are kept: $XDG_CACHE_HOME/duckblind/collateral, else
                        ~/.cache/duckblind/collateral";
+
+const KEYS: &str = "\
+Keys of a sealed table, from the one you hold to the one that encrypts:
+
+  owner key            signs the table's manifest, _sealed.json; whoever reads knows whose it is
+  table key NAME-v1    wraps the random data key of every file; the key of NAME in your key file
+  column key NAME-v1:COLUMN
+                       wraps the data keys of one column: who lacks it reads all others
+  data key             random, one a file (and one a file and column with a key of its own);
+                       lies wrapped in the manifest
+
+A table or column key is looked for in the environment (DUCKBLIND_KEY_<ID>), at --key-fd, and in
+the key file, {\"keys\":{\"orders-v1\":\"<hex>\"}}, mode 0600. A job carries only data keys of files and
+columns that its SQL may touch, sealed to the enclave; never a table or column key.
+
+  duckblind keys new orders --column customer    make keys (both, where there are none)
+  duckblind keys rotate --table orders=DIR       new table and column keys; data is not written
+  duckblind keys rotate --table orders=DIR --data    new data keys: every file is written anew
+  duckblind keys export FILE --table orders=DIR --out FILE.json    data keys for other tools";
+
+const PYARROW: &str = "\
+What `duckblind seal` writes is standard encrypted Parquet. To read one file of a table with
+pyarrow (tried with 26), give it the file's data keys:
+
+  duckblind keys export FILE --table orders=DIR | python read.py DIR/FILE
+
+read.py:
+
+  import json, sys
+  import pyarrow.parquet as pq
+  import pyarrow.parquet.encryption as pe
+
+  keys = json.load(sys.stdin)
+  key = lambda text: bytes.fromhex(text) if text else None
+
+  class Keys(pe.KmsClient):
+      def unwrap_key(self, wrapped_key, key_id):
+          column = key_id.partition(\":\")[2]
+          return key(keys[\"columns\"][column] if column else keys[\"footer_key\"])
+
+  if keys[\"columns\"]:  # keys of columns
+      factory = pe.CryptoFactory(lambda config: Keys())
+      properties = factory.file_decryption_properties(pe.KmsConnectionConfig())
+  else:                # one key for the whole file
+      properties = pe.create_decryption_properties(
+          key(keys[\"footer_key\"]), aad_prefix=key(keys[\"aad_prefix\"]))
+  print(pq.ParquetFile(sys.argv[1], decryption_properties=properties).read())
+
+pyarrow takes an AAD prefix for files under one key only: seal tables with column keys with
+--aad stored or --aad none if pyarrow is to read them. It checks one file at a time; that no file of
+the table was swapped or left out only the manifest tells.";
 
 const TRUST: &str = "\
 The trust file says whom you trust. Without one nothing is sealed to anyone; nothing that a

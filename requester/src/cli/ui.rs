@@ -64,6 +64,25 @@ impl Ui {
         let _ = writeln!(self.err.lock(), "{value}");
     }
 
+    /// What is to say of a result: where the result is not.
+    pub(super) fn result_value(&self, value: &Value, result_in_file: bool) {
+        if result_in_file {
+            self.value(value);
+        } else {
+            self.side_value(value);
+        }
+    }
+
+    /// Rows that a table left out.
+    pub(super) fn hidden_rows(&self, rows: u64) {
+        if rows > 0 {
+            self.warning(&format!(
+                "{} not shown; write them with -o FILE or --format csv",
+                self::rows(rows)
+            ));
+        }
+    }
+
     /// Something that must not be overlooked; `--quiet` does not hide it.
     pub(super) fn warning(&self, text: &str) {
         let _ = if self.json {

@@ -86,8 +86,8 @@ pub(super) fn place(sql: &str, offset: u32) -> Option<(usize, usize)> {
 }
 
 impl JobFailure {
-    /// A sealed error, placed in the SQL text.
-    pub(super) fn failed(error: JobError, sql: &str) -> Self {
+    /// An error of the query, placed in the SQL text.
+    pub fn failed(error: JobError, sql: &str) -> Self {
         let place = error.position.and_then(|offset| place(sql, offset));
         Self::Failed { error, place }
     }

@@ -27,6 +27,6 @@ pub use failure::JobFailure;
 pub use find::Target;
 pub use identity::Identity;
 pub use job::{Canceller, Finished, RunningJob, Unfinished};
-pub use request::{InputError, JobRequest, LimitsWanted, TableInput};
+pub use request::{JobRequest, LimitsWanted, TableInput};
 pub use session::{ConnectOptions, Session};
 pub use verifier::VerifierClient;

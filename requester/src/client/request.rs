@@ -1,178 +1,97 @@
 //! What a requester asks: one SELECT over sealed tables, within limits.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use duckblind_attestation::config::ConfigLimits;
-use duckblind_lake::TableName;
-use duckblind_lake::keys::{KeyError, KeyProvider};
-use duckblind_lake::manifest::{FILE_NAME, MAX_MANIFEST, ManifestError, VerifiedManifest};
-use duckblind_lake::names::BadTableName;
-use duckblind_protocol::body::{self, FileKey, QueryInput, QuerySection, SecretBytes, SecretText};
-use duckblind_protocol::coded::{Coded, Exit};
-use duckblind_protocol::ids::{Digest, PublicKey};
+use duckblind_lake::keys::{FileKeys, Kms};
+use duckblind_lake::manifest::MAX_JOB_MANIFEST;
+use duckblind_protocol::body::{
+    self, FileKey, MAX_SECTION, QueryInput, QuerySection, SecretBytes, SecretText,
+};
+use duckblind_protocol::cbor;
+use duckblind_protocol::ids::{Digest, FileId};
 use duckblind_protocol::order::{Limits, MAX_FILES, MAX_INPUTS, OrderFile, OrderInput, Provider};
 
 use super::failure::JobFailure;
-use crate::files::{self, FileError};
+use crate::files::FileError;
+use crate::table::{InputError, MissingKey, SealedTable};
 
-/// A job that cannot be put together.
-#[derive(Debug, thiserror::Error)]
-pub enum InputError {
-    /// The manifest cannot be read.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// No name for SQL.
-    #[error(transparent)]
-    Name(#[from] BadTableName),
-    /// The manifest does not hold.
-    #[error(transparent)]
-    Manifest(#[from] ManifestError),
-    /// A key is missing or wrong.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// Two tables of one name.
-    #[error("the table name {0} is given twice")]
-    Twice(String),
-    /// A directory that the enclave's storage cannot name.
-    #[error("{0:?} is not a directory within the enclave's storage")]
-    Remote(String),
-    /// No SQL at all.
-    #[error("the query is empty")]
-    NoSql,
-    /// More tables or files than one job may have.
-    #[error("too many {0} for one job")]
-    TooMany(&'static str),
-}
+/// Bytes of a sealed job beyond its tables, SQL and keys: more than they ever are.
+const OVERHEAD: usize = 4096;
 
-impl InputError {
-    fn inner(&self) -> Option<&dyn Coded> {
-        match self {
-            Self::File(e) => Some(e),
-            Self::Name(e) => Some(e),
-            Self::Manifest(e) => Some(e),
-            Self::Key(e) => Some(e),
-            _ => None,
-        }
-    }
-}
-
-impl Coded for InputError {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Twice(_) => "DB-REQ-065",
-            Self::Remote(_) => "DB-REQ-066",
-            Self::NoSql => "DB-REQ-067",
-            Self::TooMany(_) => "DB-REQ-068",
-            _ => self.inner().map_or("DB-REQ-069", Coded::code),
-        }
-    }
-    fn exit(&self) -> Exit {
-        self.inner().map_or(Exit::Usage, Coded::exit)
-    }
-    fn expected(&self) -> Option<String> {
-        match self {
-            Self::TooMany("tables") => Some(format!("at most {MAX_INPUTS}")),
-            Self::TooMany(_) => Some(format!("at most {MAX_FILES}")),
-            _ => self.inner().and_then(Coded::expected),
-        }
-    }
-    fn got(&self) -> Option<String> {
-        self.inner().and_then(Coded::got)
-    }
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::File(FileError::Read { .. }) => Some(
-                "--table NAME=DIR names the directory that `duckblind seal` wrote; it holds _sealed.json"
-                    .into(),
-            ),
-            Self::Remote(_) => Some(
-                "write --table NAME=DIR@REMOTE, with REMOTE relative and without `..`".into(),
-            ),
-            _ => self.inner().and_then(Coded::hint),
-        }
-    }
-}
-
-/// One sealed table, its manifest verified and its data keys at hand.
+/// One sealed table of a job, and where the enclave finds it.
 pub struct TableInput {
-    order: OrderInput,
-    query: QueryInput,
+    table: SealedTable,
+    remote: String,
 }
 
 impl TableInput {
-    /// Reads the manifest in `dir`, checks that `owner` signed it, and unwraps its data keys.
-    /// `remote` is the table's directory in the enclave's storage; without it, the name of `dir`.
-    pub fn open(
-        name: &str,
-        dir: &Path,
-        remote: Option<&str>,
-        owner: &PublicKey,
-        keys: &KeyProvider,
-    ) -> Result<Self, InputError> {
-        let manifest = files::read_bytes(&dir.join(FILE_NAME), MAX_MANIFEST as u64)?;
-        let remote = match remote {
-            Some(remote) => remote.to_owned(),
-            None => directory_name(dir)?,
-        };
-        Self::from_manifest(name, manifest, remote, owner, keys)
-    }
-
-    /// From the exact bytes of a manifest.
-    pub fn from_manifest(
-        name: &str,
-        manifest: Vec<u8>,
-        remote: String,
-        owner: &PublicKey,
-        keys: &KeyProvider,
-    ) -> Result<Self, InputError> {
-        let name: TableName = name.parse()?;
-        if !is_relative(&remote) {
-            return Err(InputError::Remote(remote));
-        }
-        let digest = Digest::of(&manifest);
-        let verified = VerifiedManifest::open(&manifest, owner, None)?;
-        let mut order_files = Vec::new();
-        let mut file_keys = Vec::new();
-        for file in &verified.files {
-            order_files.push(OrderFile {
-                path: file.path.clone(),
-                size: file.size,
-            });
-            let opened = verified.file_keys(file, keys, &mut |_| true)?;
-            let columns = opened
-                .columns
-                .into_iter()
-                .map(|(path, key)| (Some(path), key));
-            let footer = opened.footer.into_iter().map(|key| (None, key));
-            file_keys.extend(footer.chain(columns).map(|(column, key)| FileKey {
-                file: file.file_id,
-                key: SecretBytes::new(key.expose().to_vec()),
-                column,
-            }));
+    /// `remote` is the table's directory in the enclave's storage.
+    pub fn new(table: SealedTable, remote: &str) -> Result<Self, InputError> {
+        if !is_relative(remote) {
+            return Err(InputError::Remote(remote.into()));
         }
         Ok(Self {
-            order: OrderInput {
-                name: name.to_string(),
-                provider: Provider::LocalFake,
-                location: remote,
-                manifest: digest,
-                snapshot: verified.snapshot,
-                files: order_files,
-            },
-            query: QueryInput {
-                name: name.to_string(),
-                manifest,
-                owner: *owner,
-                keys: file_keys,
-                accept_unauthenticated: Vec::new(),
-            },
+            table,
+            remote: remote.into(),
         })
+    }
+
+    /// A table that the enclave's storage has under the name of the table's directory here.
+    pub fn of_directory(table: SealedTable) -> Result<Self, InputError> {
+        let remote = directory_name(table.dir())?;
+        Self::new(table, &remote)
     }
 
     /// Its name in SQL.
     pub fn name(&self) -> &str {
-        &self.order.name
+        self.table.name()
     }
+
+    fn order(&self) -> OrderInput {
+        let manifest = self.table.manifest();
+        OrderInput {
+            name: self.name().into(),
+            provider: Provider::LocalFake,
+            location: self.remote.clone(),
+            manifest: manifest.digest(),
+            snapshot: manifest.snapshot,
+            files: manifest
+                .files
+                .iter()
+                .map(|file| OrderFile {
+                    path: file.path.clone(),
+                    size: file.size,
+                })
+                .collect(),
+        }
+    }
+
+    fn query(&self, keys: Vec<FileKeys>) -> QueryInput {
+        let manifest = self.table.manifest();
+        let files = manifest.files.iter().zip(keys);
+        QueryInput {
+            name: self.name().into(),
+            manifest: self.table.manifest_bytes().to_vec(),
+            owner: manifest.owner,
+            keys: files
+                .flat_map(|(file, keys)| file_keys(&file.file_id, keys))
+                .collect(),
+            accept_unauthenticated: self.table.accepted().to_vec(),
+        }
+    }
+}
+
+fn file_keys(file: &FileId, keys: FileKeys) -> impl Iterator<Item = FileKey> {
+    let footer = keys.footer.into_iter().map(|key| (None, key));
+    let columns = keys.columns.into_iter();
+    let columns = columns.map(|(path, key)| (Some(path), key));
+    footer.chain(columns).map(|(column, key)| FileKey {
+        file: *file,
+        key: SecretBytes::new(key.expose().to_vec()),
+        column,
+    })
 }
 
 fn directory_name(dir: &Path) -> Result<String, InputError> {
@@ -248,13 +167,15 @@ pub struct JobRequest {
     pub(super) inputs: Vec<OrderInput>,
     pub(super) query: QuerySection,
     pub(super) limits: LimitsWanted,
+    missing: BTreeSet<MissingKey>,
 }
 
 impl JobRequest {
-    /// Puts a job together.
+    /// Puts a job together, with the data keys that `sql` needs and no others.
     pub fn new(
         sql: String,
-        tables: Vec<TableInput>,
+        tables: &[TableInput],
+        kms: &dyn Kms,
         limits: LimitsWanted,
     ) -> Result<Self, InputError> {
         if sql.trim().is_empty() {
@@ -263,26 +184,57 @@ impl JobRequest {
         if tables.len() > MAX_INPUTS {
             return Err(InputError::TooMany("tables"));
         }
-        if tables.iter().map(|t| t.order.files.len()).sum::<usize>() > MAX_FILES {
+        for input in tables {
+            let got = input.table.manifest_bytes().len();
+            if got > MAX_JOB_MANIFEST {
+                return Err(InputError::Manifest {
+                    table: input.name().into(),
+                    got,
+                });
+            }
+        }
+        let files = tables
+            .iter()
+            .map(|input| input.table.manifest().files.len());
+        if files.sum::<usize>() > MAX_FILES {
             return Err(InputError::TooMany("files"));
         }
-        let mut names = std::collections::BTreeSet::new();
-        for table in &tables {
+        let mut names = BTreeSet::new();
+        for table in tables {
             // SQL names fold their case.
             if !names.insert(table.name().to_ascii_lowercase()) {
                 return Err(InputError::Twice(table.name().into()));
             }
         }
-        let (inputs, queries) = tables.into_iter().map(|t| (t.order, t.query)).unzip();
+        let mut missing = BTreeSet::new();
+        let mut queries = Vec::with_capacity(tables.len());
+        for input in tables {
+            let needed = input.table.keys_for(&sql, kms)?;
+            missing.extend(needed.missing);
+            queries.push(input.query(needed.files));
+        }
+        let query = QuerySection {
+            v: body::VERSION,
+            sql: SecretText::new(sql),
+            inputs: queries,
+        };
+        let inputs: Vec<_> = tables.iter().map(TableInput::order).collect();
+        // Both parts and what seals them go into one frame.
+        let got = query.encode().len() + cbor::encode(&inputs).len() + OVERHEAD;
+        if got > MAX_SECTION {
+            return Err(InputError::TooLarge { got });
+        }
         Ok(Self {
             inputs,
-            query: QuerySection {
-                v: body::VERSION,
-                sql: SecretText::new(sql),
-                inputs: queries,
-            },
+            query,
             limits,
+            missing,
         })
+    }
+
+    /// Columns that the SQL may touch and whose keys were not at hand: reading them will fail.
+    pub fn missing_keys(&self) -> &BTreeSet<MissingKey> {
+        &self.missing
     }
 
     /// Manifest digests in the order of the tables, as the job receipt must list them.
@@ -292,9 +244,13 @@ impl JobRequest {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
+    use duckblind_lake::keys::KeyProvider;
+    use duckblind_protocol::coded::{Coded as _, Exit};
+
     use super::*;
+    use crate::table::tests::People;
 
     #[test]
     fn remote_directories_stay_inside() {
@@ -336,10 +292,59 @@ mod tests {
         assert_eq!(error.got().unwrap(), "21 bytes");
     }
 
+    /// What the section for the query process holds, as that process decodes it.
+    fn sealed_keys(sql: &str, kms: &dyn Kms, people: &People) -> Vec<(Option<String>, Vec<u8>)> {
+        let input = TableInput::of_directory(people.open()).unwrap();
+        let job = JobRequest::new(sql.into(), &[input], kms, LimitsWanted::default()).unwrap();
+        let section = QuerySection::decode(&job.query.encode()).unwrap();
+        let keys = section.inputs[0].keys.iter();
+        keys.map(|key| (key.column.clone(), key.key.expose().to_vec()))
+            .collect()
+    }
+
+    #[test]
+    fn a_job_carries_only_the_data_keys_that_it_needs() {
+        let people = People::seal();
+        let all = people.all();
+        let columns = |sql: &str| -> Vec<_> {
+            let keys = sealed_keys(sql, &all, &people);
+            keys.into_iter().map(|(column, _)| column).collect()
+        };
+        let name = || Some("name".to_owned());
+        assert_eq!(columns("select id from people"), [None]);
+        assert_eq!(columns("select max(name) from people"), [None, name()]);
+        assert_eq!(
+            columns("select * from people"),
+            [None, Some("Salary".to_owned()), name()]
+        );
+        // None of them is a key that the requester keeps.
+        let every = sealed_keys("select * from people", &all, &people);
+        for id in ["people-v1", "people-v1:name", "people-v1:Salary"] {
+            let kept = all.table_key(id).unwrap();
+            assert!(every.iter().all(|(_, key)| key != kept.expose()), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_job_without_some_columns_key_says_so() {
+        let people = People::seal();
+        let some = people.keys(&["people-v1", "people-v1:name"]);
+        let input = TableInput::of_directory(people.open()).unwrap();
+        let sql = "select name, salary from people".to_owned();
+        let job = JobRequest::new(sql, &[input], &some, LimitsWanted::default()).unwrap();
+        let missing: Vec<_> = job
+            .missing_keys()
+            .iter()
+            .map(|m| m.key_id.as_str())
+            .collect();
+        assert_eq!(missing, ["people-v1:Salary"]);
+    }
+
     #[test]
     fn a_job_needs_sql() {
-        let none = JobRequest::new("  \n".into(), Vec::new(), LimitsWanted::default());
-        assert_eq!(none.err().unwrap().code(), "DB-REQ-067");
-        assert!(JobRequest::new("select 1".into(), Vec::new(), LimitsWanted::default()).is_ok());
+        let keys = KeyProvider::new(None);
+        let job = |sql: &str| JobRequest::new(sql.into(), &[], &keys, LimitsWanted::default());
+        assert_eq!(job("  \n").err().unwrap().code(), "DB-REQ-067");
+        assert!(job("select 1").is_ok());
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use arrow::array::Int64Array;
 use arrow::ipc::writer::StreamWriter;
 use arrow::record_batch::RecordBatch;
+use duckblind_lake::keys::KeyProvider;
 use duckblind_protocol::coded::{Coded as _, Exit};
 use duckblind_protocol::control::ControlMessage;
 use duckblind_protocol::frames::{HEADER_LEN, Header, HostCode, HostSays, frame};
@@ -258,7 +259,8 @@ async fn stage(play: Play) -> Stage {
 fn request() -> JobRequest {
     JobRequest::new(
         "select n\nfrom t".into(),
-        Vec::new(),
+        &[],
+        &KeyProvider::new(None),
         LimitsWanted::default(),
     )
     .unwrap()
