@@ -1,18 +1,16 @@
 //! One file that was encrypted elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::OpenOptions;
 use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use duckblind_protocol::ids::FileId;
-use rustix::fs::OFlags;
 
 use super::super::error::TableError;
 use super::super::export::wrapped;
+use super::super::files::open_regular;
 use super::super::rows::FileRows;
 use super::super::virtual_file::VirtualFile;
 use super::{ImportError, ImportRequest, key_id};
@@ -225,7 +223,7 @@ impl<'a> Foreign<'a> {
         let name = path.file_name()?.to_str()?;
         let beside = path.with_file_name(format!("_KEY_MATERIAL_FOR_{name}.json"));
         let mut bytes = Vec::new();
-        let file = open_file(&beside).ok()?;
+        let file = open_regular(&beside).ok()?;
         file.take(MAX_MATERIAL).read_to_end(&mut bytes).ok()?;
         let found: BTreeMap<String, String> = serde_json::from_slice(&bytes).ok()?;
         found.get(reference).map(|text| text.clone().into_bytes())
@@ -270,24 +268,10 @@ fn copy(keys: &FileKeys) -> Result<FileKeys, ImportError> {
 }
 
 fn open_source(dir: &Path, path: &str) -> Result<LocalFile, ImportError> {
-    open_file(&dir.join(path))
+    open_regular(&dir.join(path))
         .and_then(LocalFile::new)
         .map_err(|error| ImportError::File {
             path: path.into(),
             why: error.into(),
         })
-}
-
-/// A regular file, not through a link.
-fn open_file(path: &Path) -> std::io::Result<std::fs::File> {
-    let flags = (OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK).bits();
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.cast_signed())
-        .open(path)?;
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(std::io::ErrorKind::InvalidInput.into())
-    }
 }

@@ -261,6 +261,12 @@ fn changed_files_are_not_copied_into_new_ones() {
             .iter()
             .all(FileReport::is_whole)
     );
+    // A link in its place is not followed, not even to the same bytes.
+    let aside = path.with_extension("aside");
+    fs::rename(&path, &aside).unwrap();
+    std::os::unix::fs::symlink(&aside, &path).unwrap();
+    let reports = verify(&table, &made.keys, &mut |_| {});
+    assert_eq!(reports[1].error.as_ref().unwrap().code(), "DB-LAK-060");
     fs::remove_file(&path).unwrap();
     let reports = verify(&table, &made.keys, &mut |_| {});
     assert_eq!(reports[1].error.as_ref().unwrap().code(), "DB-LAK-060");
