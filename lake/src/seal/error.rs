@@ -12,6 +12,7 @@ use crate::keys::KeyError;
 use crate::manifest::ManifestError;
 use crate::names::BadTableName;
 use crate::sealed_file::LakeError;
+use crate::table::TableError;
 
 /// Column names that an error lists.
 const SHOWN_COLUMNS: usize = 20;
@@ -28,6 +29,9 @@ pub enum SealError {
     /// The manifest.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// The table's directory.
+    #[error(transparent)]
+    Directory(Box<TableError>),
     /// No input was given.
     #[error("nothing to seal")]
     NoInput,
@@ -204,6 +208,19 @@ pub enum SealError {
     TooLarge,
 }
 
+impl From<TableError> for SealError {
+    fn from(error: TableError) -> Self {
+        match error {
+            TableError::Seal(error) => *error,
+            TableError::Key(error) => Self::Key(error),
+            TableError::Manifest { why, .. } => Self::Manifest(why),
+            TableError::Exists { dir } => Self::Exists { path: dir },
+            TableError::Io { path, kind } => Self::Output { path, kind },
+            other => Self::Directory(Box::new(other)),
+        }
+    }
+}
+
 impl From<ParquetError> for SealError {
     fn from(error: ParquetError) -> Self {
         let text = error.to_string();
@@ -233,6 +250,7 @@ impl Coded for SealError {
             Self::Name(error) => return error.code(),
             Self::Key(error) => return error.code(),
             Self::Manifest(error) => return error.code(),
+            Self::Directory(error) => return error.code(),
             Self::NoInput | Self::Input { .. } => LakeCode::InputMissing,
             Self::Format { .. } => LakeCode::InputFormat,
             Self::Malformed { .. } | Self::Fields { .. } => LakeCode::InputMalformed,
@@ -262,6 +280,7 @@ impl Coded for SealError {
             Self::Name(error) => error.exit(),
             Self::Key(error) => error.exit(),
             Self::Manifest(error) => error.exit(),
+            Self::Directory(error) => error.exit(),
             Self::NoInput
             | Self::Input { .. }
             | Self::UnknownColumn { .. }
@@ -294,6 +313,7 @@ impl Coded for SealError {
             Self::Name(error) => error.expected(),
             Self::Key(error) => error.expected(),
             Self::Manifest(error) => error.expected(),
+            Self::Directory(error) => error.expected(),
             Self::Format { .. } => {
                 Some("a name that ends in .csv, .tsv, .json, .jsonl, .ndjson, .parquet, .arrow, .arrows, .feather or .ipc".into())
             }
@@ -318,6 +338,7 @@ impl Coded for SealError {
         match self {
             Self::Key(error) => error.got(),
             Self::Manifest(error) => error.got(),
+            Self::Directory(error) => error.got(),
             _ => None,
         }
     }
@@ -328,6 +349,7 @@ impl Coded for SealError {
                 Self::Name(error) => return error.hint(),
                 Self::Key(error) => return error.hint(),
                 Self::Manifest(error) => return error.hint(),
+                Self::Directory(error) => return error.hint(),
                 Self::NoInput => "name at least one file",
                 Self::Input { .. } => "check the path and its permissions",
                 Self::Format { .. } => "rename the file or convert it",

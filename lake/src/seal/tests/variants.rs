@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::{Array as _, AsArray as _};
 use arrow::datatypes::Int64Type;
+use bytes::Bytes;
 use duckblind_protocol::ids::Digest;
 use parquet::file::column_crypto_metadata::ColumnCryptoMetaData;
 use parquet::file::metadata::{ParquetMetaDataReader, RowGroupMetaData};
