@@ -27,7 +27,7 @@ The file of --file-keys, mode 0600: {\"keys\":{\"ID\":\"hex\"}}; more in docs/se
 /// wrapped under the table's key.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(super) struct ImportArgs {
+pub(in crate::cli) struct ImportArgs {
     #[command(flatten)]
     table: OneTable,
     /// The files' own keys, in a file that only you can read
