@@ -176,7 +176,9 @@ impl Coded for KeyError {
             Self::Missing { id, .. } => {
                 let id = KeyId::parse(id);
                 let table = id.as_ref().map_or("NAME", KeyId::table);
-                format!("`duckblind keys new {table}` makes one; a table that exists opens only with the key it was sealed with")
+                let column = id.as_ref().and_then(KeyId::column);
+                let column = column.map_or_else(String::new, |path| format!(" --column {path}"));
+                format!("`duckblind keys new {table}{column}` makes one; a table that exists opens only with the key it was sealed with")
             }
             Self::Collision { name, .. } => {
                 format!("unset {name} and use a key file, which tells them apart")

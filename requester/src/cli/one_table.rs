@@ -27,6 +27,10 @@ impl OneTable {
         &self.table.dir
     }
 
+    pub(super) fn name(&self) -> &TableName {
+        &self.table.name
+    }
+
     /// The table as somebody of this owner key left it, never older than it was seen.
     pub(super) fn open(&self, owner: &PublicKey, at: At) -> Result<Table, Failure> {
         let table = Table::open(&self.table.dir, owner, at)?;

@@ -1,6 +1,7 @@
 //! `duckblind table`: what happens to a sealed table after it was sealed.
 
 mod change;
+mod import;
 mod look;
 
 use std::path::PathBuf;
@@ -45,6 +46,8 @@ pub(super) enum TableCommand {
         #[arg(long, value_name = "N")]
         snapshot: Option<u64>,
     },
+    /// Make a sealed table of files that were encrypted elsewhere
+    Import(Box<import::ImportArgs>),
     /// Show columns, keys, layout and files
     Show {
         #[command(flatten)]
@@ -90,6 +93,7 @@ pub(super) fn table(ui: &Ui, command: TableCommand) -> Result<(), Failure> {
     match command {
         TableCommand::Append(args) => change::append(ui, *args),
         TableCommand::Compact { table, target } => change::compact(ui, &table, target),
+        TableCommand::Import(args) => import::import(ui, *args),
         TableCommand::Expire { table, keep } => change::expire(ui, &table, keep),
         TableCommand::Snapshots(look) => look::snapshots(ui, &look),
         TableCommand::Verify { look, snapshot } => look::verify(ui, &look, snapshot),
