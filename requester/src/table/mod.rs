@@ -102,7 +102,7 @@ impl SealedTable {
     /// Whether some column has a key of its own, which a job may or may not need.
     fn has_column_keys(&self) -> bool {
         let mut keys = self
-            .manifest
+            .manifest()
             .files
             .iter()
             .flat_map(|file| &file.wrapped_keys);
