@@ -72,13 +72,13 @@ pub fn points(program: &Command, home: &Path, log: &Path) -> Result<Vec<Point>> 
         };
         let name = rest.split('(').next().unwrap_or_default();
         if let Some(call) = CALLS.iter().find(|call| **call == name) {
-            *counts.entry((thread.to_owned(), call)).or_default() += 1;
+            *counts.entry((thread.to_owned(), *call)).or_default() += 1;
         }
     }
     let mut most: BTreeMap<&'static str, usize> = BTreeMap::new();
     for ((_, call), count) in counts {
         let call = CALLS.iter().find(|c| **c == call).context("known")?;
-        let known = most.entry(call).or_default();
+        let known = most.entry(*call).or_default();
         *known = count.max(*known);
     }
     Ok(most

@@ -3,7 +3,7 @@
 //! that names table, file, column and key id, and never a key.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use duckblind_lake::seal::write_unencrypted;
 use duckblind_tests::command::Ran;
@@ -58,7 +58,7 @@ fn name(file: &Path) -> &str {
 fn files_swapped_dropped_and_put_back() {
     let _test = running::test("attacked files");
     let owner = Owner::of_two_files();
-    let [first, second] = owner.parts().try_into().unwrap();
+    let [first, second]: [PathBuf; 2] = owner.parts().try_into().unwrap();
     owner.keep();
 
     let aside = owner.file("aside");
@@ -167,7 +167,7 @@ fn an_older_snapshot_is_read_by_its_number() {
 fn keys_that_are_wrong_or_missing() {
     let _test = running::test("attacked keys");
     let owner = Owner::new();
-    owner.cli(&["keys", "new", "t", "--column", "word"]);
+    owner.cli(&["keys", "new", "t", "--column", "word"]).ok();
     owner.seal(0..3, &["--encrypt-column", "word"]);
     assert_eq!(owner.rows(), [0, 1, 2]);
     let good = keys(&owner);

@@ -66,7 +66,7 @@ pub(super) fn measure(sealed: &[Opened], work: &Path, report: &mut Report) -> Re
     let mut extra = f64::MIN;
     let all = QUERIES.iter().map(|query| query.sql.to_owned()).collect();
     for (what, queries) in [("scan", vec![WIDE.to_owned()]), ("queries", all)] {
-        let mut job = |tables: &mut BTreeMap<String, Vec<Stored>>| {
+        let job = |tables: &mut BTreeMap<String, Vec<Stored>>| {
             let job = Job {
                 tables: std::mem::take(tables),
                 queries: queries.clone(),

@@ -12,7 +12,6 @@ use anyhow::Result;
 use duckblind_lake::seal::SealOptions;
 
 pub use memory::scan;
-pub(super) use race::rows;
 
 use self::peer::Peer;
 use self::race::{Judge, mean_ratio, race, ratios};

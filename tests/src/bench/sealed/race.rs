@@ -126,7 +126,7 @@ fn timed(run: impl FnOnce() -> Result<Vec<RecordBatch>>) -> Result<f64> {
 }
 
 /// Runs a query and fetches all of it.
-pub(in super::super) fn rows(engine: &Engine, sql: &str) -> Result<Vec<RecordBatch>> {
+pub(super) fn rows(engine: &Engine, sql: &str) -> Result<Vec<RecordBatch>> {
     let mut rows = engine.query(sql)?;
     let mut batches = Vec::new();
     while let Some(batch) = rows.next_batch()? {

@@ -184,8 +184,8 @@ fn write_with_pyarrow(
     let output = Command::new(python()?)
         .arg("-B")
         .arg(script("write_encrypted.py"))
-        .args([&table.file, path])
-        .args([&hex::encode(key), algorithm])
+        .args([table.file.as_path(), path])
+        .args([hex::encode(key).as_str(), algorithm])
         .output()?;
     ensure!(
         output.status.success(),
