@@ -80,13 +80,11 @@ impl Reader {
                 // The library panics at some bytes, and its texts may quote what is in the file.
                 // After an error the decoder is not used again.
                 let decode = || self.decoder.decode(&mut self.bytes);
-                self.rest = match catch_unwind(AssertUnwindSafe(decode)) {
-                    Ok(Ok(rows)) => rows,
-                    _ => {
-                        let what = "a message that is no valid Arrow";
-                        return Err(self.input.malformed(None, what));
-                    }
+                let Ok(Ok(rows)) = catch_unwind(AssertUnwindSafe(decode)) else {
+                    let what = "a message that is no valid Arrow";
+                    return Err(self.input.malformed(None, what));
                 };
+                self.rest = rows;
             } else if self.ended {
                 return Ok(None);
             } else {

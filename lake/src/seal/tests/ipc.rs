@@ -24,18 +24,18 @@ fn rows(from: i64, count: i64) -> RecordBatch {
 fn stream(batches: &[RecordBatch], options: IpcWriteOptions) -> Vec<u8> {
     let schema = batches[0].schema();
     let mut writer = StreamWriter::try_new_with_options(Vec::new(), &schema, options).unwrap();
-    batches
-        .iter()
-        .for_each(|batch| writer.write(batch).unwrap());
+    for batch in batches {
+        writer.write(batch).unwrap();
+    }
     writer.into_inner().unwrap()
 }
 
 fn file(batches: &[RecordBatch], options: IpcWriteOptions) -> Vec<u8> {
     let schema = batches[0].schema();
     let mut writer = FileWriter::try_new_with_options(Vec::new(), &schema, options).unwrap();
-    batches
-        .iter()
-        .for_each(|batch| writer.write(batch).unwrap());
+    for batch in batches {
+        writer.write(batch).unwrap();
+    }
     writer.into_inner().unwrap()
 }
 
