@@ -139,7 +139,8 @@ fn encoded(text: &str) -> String {
         if as_it_is {
             out.push(byte.into());
         } else {
-            out.push_str(&format!("={byte:02X}"));
+            let digits = hex::encode_upper([byte]);
+            out.extend(["=", &digits]);
         }
     }
     out

@@ -24,18 +24,18 @@ fn rows(from: i64, count: i64) -> RecordBatch {
 fn stream(batches: &[RecordBatch], options: IpcWriteOptions) -> Vec<u8> {
     let schema = batches[0].schema();
     let mut writer = StreamWriter::try_new_with_options(Vec::new(), &schema, options).unwrap();
-    batches
-        .iter()
-        .for_each(|batch| writer.write(batch).unwrap());
+    for batch in batches {
+        writer.write(batch).unwrap();
+    }
     writer.into_inner().unwrap()
 }
 
 fn file(batches: &[RecordBatch], options: IpcWriteOptions) -> Vec<u8> {
     let schema = batches[0].schema();
     let mut writer = FileWriter::try_new_with_options(Vec::new(), &schema, options).unwrap();
-    batches
-        .iter()
-        .for_each(|batch| writer.write(batch).unwrap());
+    for batch in batches {
+        writer.write(batch).unwrap();
+    }
     writer.into_inner().unwrap()
 }
 
@@ -128,7 +128,7 @@ fn lengths_that_lie_take_no_memory() {
     // Where a compressed buffer says how long it is.
     let at = compressed
         .windows(8)
-        .position(|window| window == 5000_i64.to_le_bytes())
+        .rposition(|window| window == 5000_i64.to_le_bytes())
         .unwrap();
     let mut lying = compressed.clone();
     lying[at..at + 8].copy_from_slice(&(1_i64 << 40).to_le_bytes());
