@@ -74,8 +74,27 @@ ensure_venv() {
     export DUCKBLIND_PYTHON=$venv/bin/python
 }
 
+# ensure_peers: another one with what the bench compares with, named by DUCKBLIND_PEERS. DataFusion 49 is the newest
+# wheel that was built with its reader of encrypted Parquet.
+ensure_peers() {
+    local peers=$CACHE/peers
+    local packages=('duckdb==2.0.0' 'datafusion==49.0.0' 'pyarrow==26.0.1')
+    ensure_command python3 python3 "the bench compares with Python packages"
+    if ! "$peers/bin/python" -c 'import duckdb, datafusion, pyarrow' >/dev/null 2>&1; then
+        python3 -c 'import ensurepip' >/dev/null 2>&1 ||
+            ensure_package python3-venv "the bench compares with Python packages, in an environment of their own"
+        rm -rf "$peers"
+        note "making a Python environment with ${packages[*]} in $peers"
+        python3 -m venv "$peers"
+        "$peers/bin/pip" install --quiet --disable-pip-version-check "${packages[@]}" ||
+            { rm -rf "$peers"; die "${packages[*]} could not be installed into $peers"; }
+    fi
+    export DUCKBLIND_PEERS=$peers/bin/python
+}
+
 # Every output folder of DuckDB's build.
 duckdb_outputs() {
+    mkdir -p "$CARGO_TARGET_DIR/release/build"
     find "$CARGO_TARGET_DIR/release/build" -maxdepth 2 -path '*/libduckdb-sys-*/out' 2>/dev/null | sort
 }
 

@@ -60,6 +60,10 @@ codes! {
     InputType = "DB-LAK-051", "A value does not have the type given for its column.";
     NoSuchColumn = "DB-LAK-052", "A column to encrypt, sort or partition by is not there, or not the only one of its name.";
     NothingEncrypted = "DB-LAK-053", "A table would be sealed with nothing in it encrypted.";
+    LayoutColumn = "DB-LAK-054", "A table cannot be sorted or partitioned by a column of this type.";
+    PartitionEncrypted = "DB-LAK-055", "A column to partition by is to be encrypted too.";
+    PartitionPath = "DB-LAK-056", "A value is too long for the name of a partition's directory.";
+    Spill = "DB-LAK-057", "Temporary data of sorting did not come back as it was.";
     FileIo = "DB-LAK-060", "A sealed file cannot be read.";
     FileSize = "DB-LAK-061", "A sealed file has another size than its manifest says.";
     FilePlaintext = "DB-LAK-062", "A file that should be sealed is in the clear.";

@@ -3,7 +3,7 @@
 //!
 //! * [`keys`]: key files, table keys, data keys and how one wraps the other.
 //! * [`manifest`]: `_sealed.json`, signed by the table's owner.
-//! * [`seal`]: CSV, JSON lines and Parquet in, standard encrypted Parquet out.
+//! * [`seal`]: CSV, JSON lines, Parquet and Arrow in, standard encrypted Parquet out.
 //! * [`sealed_file`]: one encrypted Parquet file, shown as a plaintext one that exists nowhere.
 //! * [`table`]: a table's directory: snapshots, one writer at a time, and everything that changes
 //!   a table.

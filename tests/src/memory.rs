@@ -153,6 +153,13 @@ pub fn pss(pid: u32) -> Result<u64> {
     Ok(kib * 1024)
 }
 
+/// The most memory that process `pid` ever had, in KiB; `None` once it has ended.
+pub fn peak_kib(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

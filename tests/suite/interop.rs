@@ -21,7 +21,7 @@ pub(crate) fn python() -> PathBuf {
     })
 }
 
-fn run(script: &str, arguments: &[&str]) -> String {
+pub(crate) fn run(script: &str, arguments: &[&str]) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("suite")
         .join(script);
@@ -39,7 +39,7 @@ fn run(script: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in(duckblind_tests::binaries::run_root()).unwrap()
 }
 

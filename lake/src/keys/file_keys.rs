@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::error::KeyError;
 use super::secret::DataKey;
 
 /// The data keys of one file. What is missing only fails the reads that need it.
@@ -20,5 +21,19 @@ impl FileKeys {
             footer: Some(key),
             columns: BTreeMap::new(),
         }
+    }
+
+    /// The same keys once more.
+    pub(crate) fn copy(&self) -> Result<Self, KeyError> {
+        let copy = |key: &DataKey| {
+            DataKey::from_slice(key.expose()).map(|copy| copy.labelled(key.label()))
+        };
+        let columns = self.columns.iter();
+        Ok(Self {
+            footer: self.footer.as_ref().map(copy).transpose()?,
+            columns: columns
+                .map(|(path, key)| Ok((path.clone(), copy(key)?)))
+                .collect::<Result<_, KeyError>>()?,
+        })
     }
 }

@@ -73,9 +73,10 @@ impl KeyMaterial {
         if wire.internal_storage == Some(false) {
             return wire.key_reference.map(Self::Beside);
         }
-        let between = match wire.double_wrapping? {
-            true => Some((wire.between_id?, wire.wrapped_between?)),
-            false => None,
+        let between = if wire.double_wrapping? {
+            Some((wire.between_id?, wire.wrapped_between?))
+        } else {
+            None
         };
         Some(Self::Inside(WrappedMaterial {
             master_key_id: wire.master_key_id?,

@@ -17,8 +17,10 @@ use super::error::SealError;
 use super::input::{Batches, Input, MAX_RECORD, TEXT_BATCH_ROWS, unreadable};
 use super::progress::{Counted, Passed};
 
-/// Most bytes of one batch.
-const MAX_BATCH: u64 = 256 << 20;
+/// Bytes after which a batch ends early,
+const BATCH_BYTES: u64 = super::input::BATCH_BYTES as u64;
+/// and the most it may have where no line ends.
+const MAX_BATCH: u64 = 64 << 20;
 
 /// Column names and types of all CSV inputs together.
 pub(super) struct Inference<'a> {
@@ -254,10 +256,16 @@ impl Records {
                 .reader
                 .fill_buf()
                 .map_err(|error| unreadable(&self.input.path, &error))?;
+            // A long batch ends with the next line that ends a record.
+            let line_end = bytes.iter().position(|byte| *byte == b'\n');
+            let bytes = match line_end {
+                Some(at) if since_batch >= BATCH_BYTES => bytes.get(..=at).unwrap_or(bytes),
+                _ => bytes,
+            };
             let decoded = self.decoder.decode(bytes);
             let taken = *decoded.as_ref().unwrap_or(&0);
             let quotes = self.lines.feed(bytes.get(..taken).unwrap_or(&[]));
-            let at_end = bytes.is_empty();
+            let (at_end, length) = (bytes.is_empty(), bytes.len());
             decoded.map_err(|error| self.broken(&error))?;
             quotes.map_err(|bad| self.bad_quote(bad))?;
             self.reader.consume(taken);
@@ -266,6 +274,10 @@ impl Records {
             }
             let buffered = TEXT_BATCH_ROWS - self.decoder.capacity();
             if taken == 0 || buffered == TEXT_BATCH_ROWS {
+                break;
+            }
+            let long = since_batch >= BATCH_BYTES && taken == length;
+            if long && line_end.is_some() && buffered > 0 && self.lines.between_records() {
                 break;
             }
             since_batch += taken as u64;

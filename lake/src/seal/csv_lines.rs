@@ -53,6 +53,11 @@ impl Lines {
         bytes.iter().try_for_each(|byte| self.step(*byte))
     }
 
+    /// Whether a record has just ended, or none has begun.
+    pub(super) fn between_records(&self) -> bool {
+        self.at == At::RecordStart
+    }
+
     /// The end of the file.
     pub(super) fn end(&self) -> Result<(), BadQuote> {
         match self.at {

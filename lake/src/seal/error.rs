@@ -9,9 +9,10 @@ use parquet::errors::ParquetError;
 use super::csv_options::ColumnType;
 use crate::codes::LakeCode;
 use crate::keys::KeyError;
-use crate::manifest::{MAX_FILES, ManifestError};
+use crate::manifest::ManifestError;
 use crate::names::BadTableName;
 use crate::sealed_file::LakeError;
+use crate::table::TableError;
 
 /// Column names that an error lists.
 const SHOWN_COLUMNS: usize = 20;
@@ -28,6 +29,9 @@ pub enum SealError {
     /// The manifest.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// The table's directory.
+    #[error(transparent)]
+    Directory(Box<TableError>),
     /// No input was given.
     #[error("nothing to seal")]
     NoInput,
@@ -143,6 +147,29 @@ pub enum SealError {
     /// Column keys for no column at all, and everything else in the clear.
     #[error("nothing would be encrypted")]
     NothingEncrypted,
+    /// A column that cannot be sorted or partitioned by.
+    #[error("column `{name}` {what}")]
+    LayoutColumn {
+        /// Which one.
+        name: String,
+        /// Why not.
+        what: String,
+    },
+    /// A partition column that is to be encrypted.
+    #[error("column `{name}` cannot be encrypted: the table is partitioned by it")]
+    PartitionEncrypted {
+        /// Which one.
+        name: String,
+    },
+    /// A value that is too long for the name of a directory.
+    #[error("a value of partition column `{column}` is too long for the name of a directory")]
+    PartitionPath {
+        /// Which column.
+        column: String,
+    },
+    /// What was put aside did not come back.
+    #[error("temporary data was changed or cannot be read")]
+    Spill,
     /// There is a table already.
     #[error("{} already holds a sealed table", path.display())]
     Exists {
@@ -177,8 +204,21 @@ pub enum SealError {
         what: String,
     },
     /// More files than a manifest names.
-    #[error("the table needs more than {MAX_FILES} files")]
+    #[error("the table needs more files than a manifest can name")]
     TooLarge,
+}
+
+impl From<TableError> for SealError {
+    fn from(error: TableError) -> Self {
+        match error {
+            TableError::Seal(error) => *error,
+            TableError::Key(error) => Self::Key(error),
+            TableError::Manifest { why, .. } => Self::Manifest(why),
+            TableError::Exists { dir } => Self::Exists { path: dir },
+            TableError::Io { path, kind } => Self::Output { path, kind },
+            other => Self::Directory(Box::new(other)),
+        }
+    }
 }
 
 impl From<ParquetError> for SealError {
@@ -210,6 +250,7 @@ impl Coded for SealError {
             Self::Name(error) => return error.code(),
             Self::Key(error) => return error.code(),
             Self::Manifest(error) => return error.code(),
+            Self::Directory(error) => return error.code(),
             Self::NoInput | Self::Input { .. } => LakeCode::InputMissing,
             Self::Format { .. } => LakeCode::InputFormat,
             Self::Malformed { .. } | Self::Fields { .. } => LakeCode::InputMalformed,
@@ -221,6 +262,10 @@ impl Coded for SealError {
             Self::Schema { .. } | Self::Table { .. } | Self::Unfit { .. } => LakeCode::InputSchema,
             Self::NoSuchColumn { .. } | Self::AmbiguousPath { .. } => LakeCode::NoSuchColumn,
             Self::NothingEncrypted => LakeCode::NothingEncrypted,
+            Self::LayoutColumn { .. } => LakeCode::LayoutColumn,
+            Self::PartitionEncrypted { .. } => LakeCode::PartitionEncrypted,
+            Self::PartitionPath { .. } => LakeCode::PartitionPath,
+            Self::Spill => LakeCode::Spill,
             Self::Exists { .. } => LakeCode::OutputExists,
             Self::Output { .. } => LakeCode::OutputIo,
             Self::Parquet(_) => LakeCode::OutputParquet,
@@ -235,6 +280,7 @@ impl Coded for SealError {
             Self::Name(error) => error.exit(),
             Self::Key(error) => error.exit(),
             Self::Manifest(error) => error.exit(),
+            Self::Directory(error) => error.exit(),
             Self::NoInput
             | Self::Input { .. }
             | Self::UnknownColumn { .. }
@@ -242,11 +288,14 @@ impl Coded for SealError {
             | Self::NoCsv
             | Self::NoSuchColumn { .. }
             | Self::NothingEncrypted
+            | Self::LayoutColumn { .. }
+            | Self::PartitionEncrypted { .. }
             | Self::Exists { .. }
             | Self::Output { .. } => Exit::Usage,
             Self::Format { .. }
             | Self::Encrypted { .. }
             | Self::AmbiguousPath { .. }
+            | Self::PartitionPath { .. }
             | Self::Parquet(_)
             | Self::TooLarge => Exit::Unsupported,
             Self::Malformed { .. }
@@ -255,7 +304,7 @@ impl Coded for SealError {
             | Self::Table { .. }
             | Self::Unfit { .. }
             | Self::Schema { .. } => Exit::Malformed,
-            Self::Check { .. } | Self::Clear { .. } => Exit::Internal,
+            Self::Check { .. } | Self::Clear { .. } | Self::Spill => Exit::Internal,
         }
     }
 
@@ -264,8 +313,9 @@ impl Coded for SealError {
             Self::Name(error) => error.expected(),
             Self::Key(error) => error.expected(),
             Self::Manifest(error) => error.expected(),
+            Self::Directory(error) => error.expected(),
             Self::Format { .. } => {
-                Some("a name that ends in .csv, .tsv, .json, .jsonl, .ndjson or .parquet".into())
+                Some("a name that ends in .csv, .tsv, .json, .jsonl, .ndjson, .parquet, .arrow, .arrows, .feather or .ipc".into())
             }
             Self::UnknownColumn { known, .. } | Self::NoSuchColumn { known, .. } => {
                 let shown: Vec<_> = known
@@ -288,6 +338,7 @@ impl Coded for SealError {
         match self {
             Self::Key(error) => error.got(),
             Self::Manifest(error) => error.got(),
+            Self::Directory(error) => error.got(),
             _ => None,
         }
     }
@@ -298,6 +349,7 @@ impl Coded for SealError {
                 Self::Name(error) => return error.hint(),
                 Self::Key(error) => return error.hint(),
                 Self::Manifest(error) => return error.hint(),
+                Self::Directory(error) => return error.hint(),
                 Self::NoInput => "name at least one file",
                 Self::Input { .. } => "check the path and its permissions",
                 Self::Format { .. } => "rename the file or convert it",
@@ -322,13 +374,19 @@ impl Coded for SealError {
                 Self::NoSuchColumn { .. } => "write the name as the input does: case matters",
                 Self::AmbiguousPath { .. } => "rename one of them: a point in a name reads like a part of a column",
                 Self::NothingEncrypted => "name at least one column, or none to encrypt everything",
+                Self::LayoutColumn { .. } => "choose plain columns, each of them once",
+                Self::PartitionEncrypted { .. } => {
+                    "its values are the names of directories, which everybody can read: encrypt it or partition by it"
+                }
+                Self::PartitionPath { .. } => "partition by a column with few, short values",
+                Self::Spill => "look at the disk that the output is on, then seal again",
                 Self::Exists { .. } => "choose another directory, or remove the old table first",
                 Self::Output { .. } => "check path, permissions and free space of the output",
                 Self::Parquet(_) => "change the column's type before sealing",
                 Self::Check { .. } | Self::Clear { .. } => {
                     "the file was removed; this is a fault of duckblind or of the disk"
                 }
-                Self::TooLarge => "make several tables of it",
+                Self::TooLarge => "make several tables of it, or fewer partitions",
             }
             .into(),
         )

@@ -11,10 +11,12 @@ use arrow::record_batch::RecordBatch;
 use super::csv_options::{CsvOptions, Delimiter};
 use super::error::SealError;
 use super::progress::{Counted, Passed};
-use super::{csv, json, parquet_in};
+use super::{arrow_in, csv, json, parquet_in};
 
 /// Rows read at a time from text: a batch of long rows must still fit into memory.
 pub(super) const TEXT_BATCH_ROWS: usize = 1024;
+/// Bytes of rows after which a batch ends early.
+pub(super) const BATCH_BYTES: usize = 8 << 20;
 /// Longest record of a text input, in bytes.
 pub(super) const MAX_RECORD: u64 = 16 << 20;
 
@@ -27,6 +29,8 @@ pub(super) enum Format {
     JsonLines,
     /// Unencrypted Parquet.
     Parquet,
+    /// Arrow IPC, as a file or as a stream.
+    Arrow,
 }
 
 /// One input file.
@@ -61,6 +65,7 @@ impl Input {
             "tsv" | "tab" => separated(b'\t'),
             "json" | "jsonl" | "ndjson" => Format::JsonLines,
             "parquet" => Format::Parquet,
+            "arrow" | "arrows" | "feather" | "ipc" => Format::Arrow,
             _ => return Err(SealError::Format { path }),
         };
         Ok(Self {
@@ -89,6 +94,7 @@ impl Input {
             Format::Csv(delimiter) => csv::batches(self, delimiter, schema, passed),
             Format::JsonLines => json::batches(self, schema, passed),
             Format::Parquet => parquet_in::batches(self, schema, passed),
+            Format::Arrow => arrow_in::batches(self, schema, passed),
         }
     }
 
@@ -148,6 +154,7 @@ pub(super) fn common_schema(
             Format::Csv(delimiter) => csv.observe(input, delimiter, &mut tell)?,
             Format::JsonLines => json.observe(input, &mut tell)?,
             Format::Parquet => merge(&mut schema, parquet_in::schema(input)?, input)?,
+            Format::Arrow => merge(&mut schema, arrow_in::schema(input)?, input)?,
         }
         before += input.size;
         report(before);
@@ -158,7 +165,7 @@ pub(super) fn common_schema(
             let input = inputs.iter().find(|input| match input.format {
                 Format::Csv(_) => format == "CSV",
                 Format::JsonLines => format == "JSON",
-                Format::Parquet => false,
+                Format::Parquet | Format::Arrow => false,
             });
             merge(&mut schema, found, input.ok_or(SealError::NoInput)?)?;
         }

@@ -1,17 +1,19 @@
 //! JSON lines: one object per line.
 
-use std::io::{BufRead, Read as _};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read as _};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::json::ReaderBuilder;
-use arrow::json::reader::infer_json_schema_from_iterator;
+use arrow::json::reader::{Decoder, infer_json_schema_from_iterator};
+use arrow::record_batch::RecordBatch;
 use serde_json::Value;
 
 use super::error::SealError;
-use super::input::{Batches, Input, MAX_RECORD, TEXT_BATCH_ROWS, unreadable};
-use super::progress::Passed;
+use super::input::{BATCH_BYTES, Batches, Input, MAX_RECORD, TEXT_BATCH_ROWS, unreadable};
+use super::progress::{Counted, Passed};
 
 /// Columns of all JSON inputs together.
 #[derive(Default)]
@@ -76,25 +78,60 @@ pub(super) fn batches(
     schema: &SchemaRef,
     passed: &Passed,
 ) -> Result<Batches, SealError> {
-    let input = input.clone();
-    let mut rows = 0;
-    let mut batches = ReaderBuilder::new(SchemaRef::clone(schema))
-        .with_batch_size(TEXT_BATCH_ROWS)
-        .with_coerce_primitive(true)
-        .build(input.open(passed)?)
-        .map_err(|error| SealError::Parquet(error.to_string()))?;
+    let mut lines = Lines {
+        input: input.clone(),
+        reader: input.open(passed)?,
+        decoder: ReaderBuilder::new(SchemaRef::clone(schema))
+            .with_batch_size(TEXT_BATCH_ROWS)
+            .with_coerce_primitive(true)
+            .build_decoder()
+            .map_err(|error| SealError::Parquet(error.to_string()))?,
+        rows: 0,
+    };
     Ok(Box::new(std::iter::from_fn(move || {
-        Some(match batches.next()? {
-            Ok(batch) => {
-                rows += batch.num_rows();
-                Ok(batch)
-            }
-            Err(_) => Err(input.malformed(
-                None,
-                format!("a value after row {rows} does not fit its column's type"),
-            )),
-        })
+        lines.batch().transpose()
     })))
+}
+
+struct Lines {
+    input: Input,
+    reader: Counted<BufReader<File>>,
+    decoder: Decoder,
+    /// Rows given so far.
+    rows: usize,
+}
+
+impl Lines {
+    fn batch(&mut self) -> Result<Option<RecordBatch>, SealError> {
+        let mut line = Vec::new();
+        let mut size = 0;
+        while self.decoder.len() < TEXT_BATCH_ROWS && size < BATCH_BYTES {
+            line.clear();
+            let read = (&mut self.reader)
+                .take(MAX_RECORD)
+                .read_until(b'\n', &mut line)
+                .map_err(|error| unreadable(&self.input.path, &error))?;
+            if read == 0 {
+                break;
+            }
+            size += read;
+            match self.decoder.decode(&line) {
+                Ok(taken) if taken == read && !self.decoder.has_partial_record() => {}
+                _ => return Err(self.misfit()),
+            }
+        }
+        let batch = self.decoder.flush().map_err(|_| self.misfit())?;
+        self.rows += batch.as_ref().map_or(0, RecordBatch::num_rows);
+        Ok(batch)
+    }
+
+    fn misfit(&self) -> SealError {
+        let rows = self.rows;
+        self.input.malformed(
+            None,
+            format!("a value after row {rows} does not fit its column's type"),
+        )
+    }
 }
 
 /// The object of the next line that is not blank.

@@ -1,4 +1,4 @@
-//! Sealing a table: CSV, JSON lines or Parquet in, standard encrypted Parquet and a signed
+//! Sealing a table: CSV, JSON lines, Parquet or Arrow in, standard encrypted Parquet and a signed
 //! manifest out.
 //!
 //! Memory is bounded whatever the size of the input. Each output file appears under its name only
@@ -8,6 +8,8 @@
 //! [`seal`] makes a new table. Whoever adds to one or writes it anew uses its parts: [`Source`]
 //! for rows, [`Plan`] for how they are written, [`write_parts`] for the files.
 
+mod arrow_in;
+mod arrow_messages;
 mod check;
 mod csv;
 mod csv_lines;
@@ -18,6 +20,7 @@ mod file_keys;
 mod fit;
 mod input;
 mod json;
+mod merge;
 mod options;
 mod parquet_in;
 mod partition;
@@ -25,7 +28,9 @@ mod parts;
 mod plan;
 mod progress;
 mod run;
+mod sort;
 mod source;
+mod spill;
 #[cfg(test)]
 mod tests;
 mod workspace;

@@ -9,7 +9,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 
 use super::error::SealError;
-use super::input::{Batches, Input, unreadable};
+use super::input::{BATCH_BYTES, Batches, Input, unreadable};
 use super::progress::Passed;
 
 const BATCH_ROWS: usize = 8192;
@@ -29,8 +29,9 @@ pub(super) fn batches(
     let rows = u64::try_from(builder.metadata().file_metadata().num_rows())
         .unwrap_or(0)
         .max(1);
+    let batch = batch_rows(builder.metadata().row_groups());
     let reader = builder
-        .with_batch_size(BATCH_ROWS)
+        .with_batch_size(batch)
         .build()
         .map_err(|error| input.malformed(None, error.to_string()))?;
     let (input, schema, passed) = (
@@ -47,6 +48,23 @@ pub(super) fn batches(
         RecordBatch::try_new(SchemaRef::clone(&schema), batch.columns().to_vec())
             .map_err(|_| input.misfit("its columns changed while it was read"))
     })))
+}
+
+/// Rows read at a time: fewer where they are wide.
+fn batch_rows(groups: &[RowGroupMetaData]) -> usize {
+    let size = |column: &ColumnChunkMetaData| {
+        let encoded = column.uncompressed_size();
+        // A dictionary says each value only once.
+        let texts = column.unencoded_byte_array_data_bytes().unwrap_or(0);
+        u64::try_from(encoded.max(texts)).unwrap_or(0)
+    };
+    let widest = groups.iter().map(|group| {
+        let bytes = group.columns().iter().map(size);
+        let bytes = bytes.fold(0_u64, u64::saturating_add);
+        bytes / u64::try_from(group.num_rows()).unwrap_or(0).max(1)
+    });
+    let widest = usize::try_from(widest.max().unwrap_or(0)).unwrap_or(usize::MAX);
+    (BATCH_BYTES / widest.max(1)).clamp(1, BATCH_ROWS)
 }
 
 fn open(input: &Input) -> Result<ParquetRecordBatchReaderBuilder<File>, SealError> {

@@ -7,6 +7,7 @@ use super::error::SealError;
 use super::file_keys::NewKeys;
 use super::partition::Partitions;
 use super::plan::Plan;
+use super::sort::{Budget, sorted};
 use super::workspace::Workspace;
 use super::writer::write_rows;
 use crate::keys::Kms;
@@ -26,7 +27,8 @@ pub fn write_parts(
     rows: Rows<'_>,
     first_number: usize,
 ) -> Result<Vec<ManifestFile>, SealError> {
-    let mut partitions = Partitions::new(plan, rows)?;
+    let mut sorted = sorted(workspace, plan, rows, Budget::default())?;
+    let mut partitions = Partitions::new(plan, &mut sorted)?;
     let mut parts = Parts {
         workspace,
         plan,

@@ -9,6 +9,7 @@ use parquet::arrow::ArrowSchemaConverter;
 use super::error::SealError;
 use super::options::{Encryption, Rest};
 use super::partition;
+use crate::keys::{KeyError, Kms};
 use crate::manifest::{ColumnKey, Layout, Manifest, SchemaField};
 use crate::names::{FIRST_KEY, KeyId, TableName};
 
@@ -148,6 +149,17 @@ impl Plan {
                 nullable: field.is_nullable(),
             })
             .collect()
+    }
+
+    /// Refuses a `kms` that cannot tell the table's keys apart.
+    pub fn distinguish(&self, kms: &dyn Kms) -> Result<(), KeyError> {
+        let table_key = self.table_key();
+        let columns = self.columns.iter();
+        let ids: Vec<_> = columns
+            .filter_map(|column| column.key_id.as_deref())
+            .chain([table_key.as_str()])
+            .collect();
+        kms.distinguish(&ids)
     }
 
     /// The id of the key that wraps footer keys.

@@ -15,12 +15,13 @@ use super::source::Source;
 use super::workspace::Workspace;
 use super::writer::{Protection, write_file};
 use crate::keys::{KeyError, Kms, OwnerKey};
-use crate::manifest::{FILE_NAME, Manifest, VERSION};
+use crate::manifest::{Manifest, VERSION};
 use crate::names::TableName;
+use crate::table::Change;
 
 /// What to seal, and how.
 pub struct SealRequest<'a> {
-    /// CSV, TSV, JSON lines or Parquet, by the ends of their names.
+    /// CSV, TSV, JSON lines, Parquet or Arrow, by the ends of their names.
     pub inputs: Vec<PathBuf>,
     /// The table's name in SQL.
     pub table: String,
@@ -61,11 +62,7 @@ pub struct Unencrypted {
 /// Seals a table.
 pub fn seal(request: SealRequest<'_>) -> Result<Sealed, SealError> {
     let table: TableName = request.table.parse()?;
-    if request.out_dir.join(FILE_NAME).exists() {
-        return Err(SealError::Exists {
-            path: request.out_dir,
-        });
-    }
+    let mut change = Change::create(&request.out_dir, request.owner)?;
     let SealOptions {
         csv,
         encryption,
@@ -74,8 +71,8 @@ pub fn seal(request: SealRequest<'_>) -> Result<Sealed, SealError> {
     let mut source = Source::open(request.inputs, &csv, None, request.progress)?;
     let schema = SchemaRef::clone(source.schema());
     let plan = Plan::new(&table, schema, &encryption, layout)?;
-    let mut workspace = Workspace::open(&request.out_dir)?;
-    let files = write_parts(&mut workspace, &plan, request.kms, &mut source, 0)?;
+    plan.distinguish(request.kms)?;
+    let files = write_parts(change.workspace(), &plan, request.kms, &mut source, 0)?;
     let bytes = files.iter().map(|file| file.size).sum();
     let manifest = Manifest {
         v: VERSION,
@@ -88,14 +85,9 @@ pub fn seal(request: SealRequest<'_>) -> Result<Sealed, SealError> {
         owner: request.owner.public(),
         previous: None,
     };
-    let manifest_bytes = manifest.sign(request.owner)?;
-    // The files' names must be durable before the manifest's is.
-    workspace.sync()?;
-    workspace.write(FILE_NAME, &manifest_bytes)?;
-    workspace.sync()?;
-    workspace.keep();
+    let table = change.commit(manifest)?;
     Ok(Sealed {
-        manifest_bytes,
+        manifest_bytes: table.manifest_bytes().to_vec(),
         rows: source.rows(),
         bytes,
     })

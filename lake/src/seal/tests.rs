@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod csv;
+mod ipc;
+mod layout;
+mod variants;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,19 +54,23 @@ impl Bench {
     }
 
     fn seal_with(&self, inputs: &[PathBuf], options: &CsvOptions) -> Result<Sealed, SealError> {
-        let request = SealRequest {
+        let options = SealOptions {
+            csv: options.clone(),
+            ..SealOptions::default()
+        };
+        self.seal_as(inputs, options)
+    }
+
+    fn seal_as(&self, inputs: &[PathBuf], options: SealOptions) -> Result<Sealed, SealError> {
+        seal(SealRequest {
             inputs: inputs.to_vec(),
             table: "orders".into(),
             out_dir: self.out(),
             kms: &self.key,
             owner: &self.owner,
-            options: SealOptions {
-                csv: options.clone(),
-                ..SealOptions::default()
-            },
+            options,
             progress: &mut |_| {},
-        };
-        seal(request)
+        })
     }
 
     /// Seals and reads back through manifest, wrapped key and virtual file.

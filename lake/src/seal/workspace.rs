@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::error::SealError;
@@ -42,11 +41,6 @@ impl Workspace {
         };
         workspace.make_dir(dir)?;
         Ok(workspace)
-    }
-
-    /// The directory.
-    pub(super) fn dir(&self) -> &Path {
-        &self.dir
     }
 
     /// Makes a directory and what is missing above it.
@@ -108,15 +102,6 @@ impl Workspace {
         fs::remove_file(&unnamed.path).map_err(|error| failed(&unnamed.path, &error))?;
         self.made.retain(|path| *path != unnamed.path);
         Ok(file)
-    }
-
-    /// Writes, syncs and names a small file, in place of an older one of that name.
-    pub fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), SealError> {
-        let (mut file, unnamed) = self.create(name)?;
-        file.write_all(bytes)
-            .and_then(|()| file.sync_all())
-            .map_err(|error| failed(&unnamed.path, &error))?;
-        self.publish(unnamed).map(drop)
     }
 
     /// Makes the names durable.

@@ -9,9 +9,6 @@ use super::chunks::Chunk;
 use super::error::LakeError;
 use super::pages::{Page, Pages, Walk};
 
-/// Stored bytes read at a time while walking.
-pub(super) const AHEAD: usize = 64 << 10;
-
 /// A walk through one chunk, kept between reads.
 pub(super) struct Cursor {
     walk: Walk,

@@ -10,7 +10,7 @@ use duckblind_protocol::ids::{Digest, Hasher};
 use super::cache::Cache;
 use super::chunks::{Chunk, Protection};
 use super::counters::{Counters, Counts};
-use super::cursor::{self, Cursor};
+use super::cursor::Cursor;
 use super::error::LakeError;
 use super::footer::{self, PLAIN};
 use super::inspect::ColumnProtection;
@@ -277,8 +277,7 @@ impl SealedFile {
         let number = u32::try_from(index).map_err(|_| LakeError::Layout("too many chunks"))?;
         let blocks = self.verifier.check(source, chunk, path, number)?;
         let whole = from == 0 && whole::covers(chunk, out.len() as u64);
-        let ahead = if whole { AHEAD } else { cursor::AHEAD };
-        let mut window = Window::new(source, chunk, path, blocks, ahead);
+        let mut window = Window::new(source, chunk, path, blocks, whole);
         if let Protection::Clear = chunk.protection {
             self.counts.add(0, out.len() as u64);
             return whole::copy(&mut window, from, out);

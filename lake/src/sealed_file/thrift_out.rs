@@ -39,12 +39,11 @@ impl Out {
 
     /// The head of a list.
     pub(super) fn list(&mut self, element: u8, count: usize) {
-        match u8::try_from(count) {
-            Ok(count @ 0..15) => self.0.push(count << 4 | element),
-            _ => {
-                self.0.push(0xf0 | element);
-                self.varint(count as u64);
-            }
+        if let Ok(count @ 0..15) = u8::try_from(count) {
+            self.0.push(count << 4 | element);
+        } else {
+            self.0.push(0xf0 | element);
+            self.varint(count as u64);
         }
     }
 

@@ -60,18 +60,17 @@ impl Verifier {
                 Err(LakeError::Unauthenticated { row_group, column })
             };
         };
-        let verified = match untagged.verified.get() {
-            Some(verified) => verified,
-            None => {
-                let mut hasher = Hasher::new();
-                let made = self.hash(source, chunk, number, &mut hasher)?;
-                if !hasher.finish().ct_eq(digest) {
-                    let (row_group, column) = column();
-                    return Err(LakeError::ChunkDigest { row_group, column });
-                }
-                // Another thread may have been faster: it saw the same bytes.
-                untagged.verified.get_or_init(|| made)
+        let verified = if let Some(verified) = untagged.verified.get() {
+            verified
+        } else {
+            let mut hasher = Hasher::new();
+            let made = self.hash(source, chunk, number, &mut hasher)?;
+            if !hasher.finish().ct_eq(digest) {
+                let (row_group, column) = column();
+                return Err(LakeError::ChunkDigest { row_group, column });
             }
+            // Another thread may have been faster: it saw the same bytes.
+            untagged.verified.get_or_init(|| made)
         };
         Ok(match verified {
             Verified::Lent => None,

@@ -26,6 +26,7 @@ use super::thrift::kind;
 use super::thrift_out::Out;
 use crate::keys::FileKeys;
 use crate::manifest::Algorithm;
+use crate::names::KeyId;
 
 /// A footer made usable.
 pub(super) struct VirtualFooter {
@@ -69,11 +70,19 @@ pub(super) fn build(
         .leaves
         .iter()
         .map(|leaf| {
-            let key = keys.columns.get(&leaf.path);
-            key.map(|key| Cipher::new(key, algorithm == Algorithm::GcmCtr).map(Arc::new))
-                .transpose()
+            let own = keys.columns.get(&leaf.path);
+            let own = own
+                .map(|key| Cipher::new(key, algorithm == Algorithm::GcmCtr).map(Arc::new))
+                .transpose()?;
+            // Where some columns have keys of their own, the format makes every encrypted column
+            // name one, also those that are under the footer's.
+            let id = rules.key_ids.get(&leaf.path);
+            let under_footers = id
+                .and_then(|id| KeyId::parse(id))
+                .is_some_and(|id| id.column().is_none());
+            Ok(own.or_else(|| footer_key.clone().filter(|_| under_footers)))
         })
-        .collect::<Result<Vec<_>, _>>()?;
+        .collect::<Result<Vec<_>, LakeError>>()?;
     let mut builder = Builder {
         metadata: &metadata,
         footer_key,
@@ -164,9 +173,9 @@ impl Builder<'_> {
         let (before, after): (Vec<Raw<'_>>, Vec<_>) =
             metadata.fields.iter().partition(|(field, _)| field.id < 4);
         let mut last = 0;
-        before
-            .into_iter()
-            .for_each(|field| self.out.copy(&mut last, field));
+        for field in before {
+            self.out.copy(&mut last, field);
+        }
         self.out.field(&mut last, 4, kind::LIST);
         self.out.list(kind::STRUCT, metadata.groups.len());
         for (at, group) in metadata.groups.iter().enumerate() {
@@ -176,9 +185,9 @@ impl Builder<'_> {
             }
             self.row_group(number, group)?;
         }
-        after
-            .into_iter()
-            .for_each(|field| self.out.copy(&mut last, field));
+        for field in after {
+            self.out.copy(&mut last, field);
+        }
         self.out.stop();
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! A view of one chunk's stored bytes through a buffer that is used again and again.
 
 use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 use super::chunks::Chunk;
 use super::error::LakeError;
@@ -9,6 +10,11 @@ use super::verify::{BLOCK, Blocks};
 
 /// Stored bytes read at a time: they stay in the processor's second cache until they are decrypted.
 pub(super) const AHEAD: usize = BLOCK;
+/// The same for reads of a part of a chunk.
+const AHEAD_OF_PART: usize = 64 << 10;
+/// A read that takes longer than this is one of a slow store. Asking a fast one for what it holds
+/// already would cost more than it gains.
+const SLOW: Duration = Duration::from_micros(500);
 /// A buffer larger than this is given back after use.
 const KEEP: usize = 4 << 20;
 
@@ -27,6 +33,8 @@ pub(super) struct Window<'a> {
     blocks: Option<Blocks<'a>>,
     /// Bytes read ahead at a time.
     ahead: usize,
+    /// Whether all of the chunk will be asked for, and the source does not know yet.
+    whole: bool,
     buffer: Vec<u8>,
     /// The part of the chunk that the buffer holds; with `blocks`, whole blocks, checked.
     from: u64,
@@ -34,20 +42,21 @@ pub(super) struct Window<'a> {
 }
 
 impl<'a> Window<'a> {
-    /// Reads at least `ahead` bytes at a time, as far as the chunk goes.
+    /// Reads many bytes at a time if the `whole` chunk will be asked for, else fewer.
     pub(super) fn new(
         source: &'a dyn ReadAt,
         chunk: &'a Chunk,
         path: &'a str,
         blocks: Option<Blocks<'a>>,
-        ahead: usize,
+        whole: bool,
     ) -> Self {
         Self {
             source,
             chunk,
             path,
             blocks,
-            ahead,
+            ahead: if whole { AHEAD } else { AHEAD_OF_PART },
+            whole,
             buffer: SCRATCH.take(),
             from: 0,
             filled: 0,
@@ -103,8 +112,15 @@ impl<'a> Window<'a> {
             .buffer
             .get_mut(keep..length)
             .ok_or(LakeError::Truncated)?;
+        let begun = Instant::now();
         self.source
             .read_exact_at(room, self.chunk.start + read_from)?;
+        if self.whole && begun.elapsed() > SLOW && read_to < self.chunk.stored {
+            // Not in memory: what follows can be on its way while this is decrypted.
+            self.whole = false;
+            let (from, left) = (self.chunk.start + read_to, self.chunk.stored - read_to);
+            self.source.will_need(from, left);
+        }
         if let Some(blocks) = &self.blocks
             && !blocks.are(read_from / step, room)
         {

@@ -92,14 +92,7 @@ pub(super) fn plan(
     kms: &dyn Kms,
 ) -> Result<Plan, TableError> {
     let plan = Plan::of_manifest(manifest, SchemaRef::clone(schema))?;
-    let mut ids = manifest.key_ids();
-    ids.extend(
-        plan.columns()
-            .iter()
-            .filter_map(|column| column.key_id.clone()),
-    );
-    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
-    kms.distinguish(&ids)?;
+    plan.distinguish(kms)?;
     Ok(plan)
 }
 

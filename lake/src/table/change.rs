@@ -13,6 +13,10 @@ use crate::keys::OwnerKey;
 use crate::manifest::{FILE_NAME, Manifest, VerifiedManifest};
 use crate::seal::Workspace;
 
+const LAST_SNAPSHOT: TableError = TableError::Nothing {
+    why: "the table has its last snapshot",
+};
+
 /// A table that is being changed, or made. Holds its lock. Dropped before [`Change::commit`], all
 /// files that were added are removed.
 pub struct Change<'a> {
@@ -115,14 +119,11 @@ impl<'a> Change<'a> {
         next.previous = base.as_ref().map(|base| base.manifest().digest());
         next.snapshot = match &base {
             None => 1,
-            Some(base) => {
-                base.manifest()
-                    .snapshot
-                    .checked_add(1)
-                    .ok_or_else(|| TableError::Nothing {
-                        why: "the table has its last snapshot",
-                    })?
-            }
+            Some(base) => base
+                .manifest()
+                .snapshot
+                .checked_add(1)
+                .ok_or(LAST_SNAPSHOT)?,
         };
         let bytes = next.sign(owner).map_err(signed)?;
         let manifest = VerifiedManifest::open(&bytes, &owner.public(), None).map_err(signed)?;

@@ -19,20 +19,23 @@ pub(super) fn read_manifest(path: &Path) -> Result<Option<Vec<u8>>, TableError> 
     }
 }
 
-/// Reads a regular file of at most `max` bytes, following no link.
-fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+/// Opens a regular file, not through a link, and waits for nobody.
+pub(super) fn open_regular(path: &Path) -> io::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK).bits();
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(flags.cast_signed())
         .open(path)?;
-    let about = file.metadata()?;
-    if !about.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::ErrorKind::InvalidInput.into())
     }
-    if about.len() > max {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
+}
+
+/// Reads a regular file of at most `max` bytes.
+fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+    let file = open_regular(path)?;
     let mut bytes = Vec::new();
     file.take(max + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max {

@@ -1,6 +1,10 @@
 //! A sealed table's directory: `_sealed.json` names the current snapshot's files, `_snapshots/N.json`
 //! those of older ones, `_sealed.lock` is held by whoever writes.
 //!
+//! Rows are added ([`append`]), files joined ([`compact`]) or written under fresh data keys
+//! ([`rotate_data`]), data keys wrapped anew ([`rotate_keys`]), old snapshots ended ([`expire`]), files
+//! of other writers taken over ([`import`](import())), everything checked ([`verify`](verify())).
+//!
 //! A change writes new files beside the old ones and ends by renaming a new manifest onto
 //! `_sealed.json`. Killed at any step, the table is the old one or the new one, whole; what a killed
 //! writer leaves is removed by the next one. No data file is ever changed.

@@ -1,6 +1,6 @@
 //! A table as it is, or as it was.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use duckblind_protocol::ids::{Digest, PublicKey};
 
 use super::SNAPSHOTS_DIR;
 use super::error::TableError;
-use super::files::read_manifest;
+use super::files::{open_regular, read_manifest};
 use crate::keys::Kms;
 use crate::manifest::{FILE_NAME, ManifestFile, VerifiedManifest};
 use crate::sealed_file::{LocalFile, SealedFile};
@@ -176,7 +176,7 @@ impl Table {
     /// Opens one of its files with all keys that `kms` has.
     pub fn open_file(&self, file: &ManifestFile, kms: &dyn Kms) -> Result<SealedFile, TableError> {
         let keys = self.manifest.file_keys(file, kms, &mut |_| true)?;
-        let stored = File::open(self.dir.join(&file.path))
+        let stored = open_regular(&self.dir.join(&file.path))
             .and_then(LocalFile::new)
             .map_err(|error| self.file_error(file, error.into()))?;
         SealedFile::open(Arc::new(stored), self.manifest.file_spec(file, keys))

@@ -41,8 +41,11 @@ fn sweep_folder(folder: &Path, prefix: &str, named: &BTreeSet<String>, depth: us
     let Ok(entries) = fs::read_dir(folder) else {
         return false;
     };
+    // In one order on every file system.
+    let mut entries: Vec<_> = entries.flatten().collect();
+    entries.sort_unstable_by_key(fs::DirEntry::file_name);
     let (mut left, mut removed) = (0_usize, 0_usize);
-    for entry in entries.flatten() {
+    for entry in entries {
         let gone = entry.file_name().to_str().is_some_and(|name| {
             let path = format!("{prefix}{name}");
             match entry.file_type() {

@@ -11,10 +11,11 @@ use arrow::record_batch::RecordBatch;
 use tempfile::TempDir;
 
 use super::rows::{self, TableRows};
-use super::{At, Table};
+use super::{At, Change, Table};
 use crate::keys::{KeyFile, KeyProvider, OwnerKey};
+use crate::manifest::{Manifest, VERSION};
 use crate::names::KeyId;
-use crate::seal::{SealOptions, SealRequest, seal};
+use crate::seal::{CsvOptions, Plan, SealOptions, Source, write_parts};
 
 /// A table, its owner and its keys, in a directory of their own.
 pub(crate) struct Made {
@@ -48,17 +49,38 @@ impl Made {
         }
     }
 
-    pub(crate) fn seal(&self, inputs: &[&str], options: SealOptions) {
-        seal(SealRequest {
-            inputs: self.inputs(inputs),
+    fn seal(&self, inputs: &[&str], options: SealOptions) {
+        let mut change = Change::create(&self.dir(), &self.owner).unwrap();
+        let mut plan: Option<Plan> = None;
+        let mut files = Vec::new();
+        for input in self.inputs(inputs) {
+            let target = plan.as_ref().map(|plan| Arc::clone(plan.schema()));
+            let csv = CsvOptions::default();
+            let mut progress = |_| {};
+            let mut source =
+                Source::open(vec![input], &csv, target.as_ref(), &mut progress).unwrap();
+            let plan = plan.get_or_insert_with(|| {
+                let schema = Arc::clone(source.schema());
+                let table = "t".parse().unwrap();
+                Plan::new(&table, schema, &options.encryption, options.layout.clone()).unwrap()
+            });
+            let workspace = change.workspace();
+            let part = write_parts(workspace, plan, &self.keys, &mut source, files.len());
+            files.extend(part.unwrap());
+        }
+        let plan = plan.unwrap();
+        let manifest = Manifest {
+            v: VERSION,
             table: "t".into(),
-            out_dir: self.dir(),
-            kms: &self.keys,
-            owner: &self.owner,
-            options,
-            progress: &mut |_| {},
-        })
-        .unwrap();
+            snapshot: 1,
+            schema: plan.fields(),
+            columns: plan.columns().to_vec(),
+            layout: plan.layout().clone(),
+            files,
+            owner: self.owner.public(),
+            previous: None,
+        };
+        change.commit(manifest).unwrap();
     }
 
     /// The texts as files of JSON lines.

@@ -1,12 +1,10 @@
 //! Every byte of a table, authenticated.
 
 use std::collections::BTreeSet;
-
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
+use std::ops::Range;
 
 use super::error::TableError;
 use super::open::Table;
-use super::virtual_file::VirtualFile;
 use crate::keys::Kms;
 use crate::manifest::ManifestFile;
 use crate::sealed_file::{LakeError, SealedFile};
@@ -60,16 +58,10 @@ fn verify_file(
     kms: &dyn Kms,
     report: &mut FileReport,
 ) -> Result<(), TableError> {
-    let failed = |why| table.file_error(file, why);
     let sealed = table.open_file(file, kms)?;
     report.rows = sealed.rows();
-    let metadata = metadata(table.open_file(file, kms)?).map_err(failed)?;
-    let chunks = metadata
-        .row_groups()
-        .iter()
-        .flat_map(|group| group.columns());
-    for chunk in chunks {
-        match read_chunk(&sealed, chunk) {
+    for place in sealed.places() {
+        match read_place(&sealed, place) {
             Ok(()) => {}
             Err(LakeError::Unauthenticated { column, .. }) => {
                 report.unauthenticated.insert(column);
@@ -77,28 +69,18 @@ fn verify_file(
             Err(LakeError::ColumnKeyMissing { column, .. }) => {
                 report.unread.insert(column);
             }
-            Err(why) => return Err(failed(why)),
+            Err(why) => return Err(table.file_error(file, why)),
         }
     }
     Ok(())
 }
 
-fn metadata(sealed: SealedFile) -> Result<ParquetMetaData, LakeError> {
-    let file = VirtualFile::new(sealed);
-    ParquetMetaDataReader::new()
-        .parse_and_finish(&file)
-        .map_err(|error| {
-            let own = file.failure();
-            own.unwrap_or_else(|| LakeError::FooterForm(error.to_string()))
-        })
-}
-
-fn read_chunk(sealed: &SealedFile, chunk: &ColumnChunkMetaData) -> Result<(), LakeError> {
-    let (mut at, length) = chunk.byte_range();
-    let end = at.saturating_add(length);
+/// Reads a range of the virtual file, which authenticates what it stands for.
+fn read_place(sealed: &SealedFile, place: Range<u64>) -> Result<(), LakeError> {
+    let mut at = place.start;
     let mut piece = Vec::new();
-    while at < end {
-        let next = PIECE.min(end - at);
+    while at < place.end {
+        let next = PIECE.min(place.end - at);
         piece.resize(usize::try_from(next).unwrap_or(0), 0);
         if sealed.read_at(&mut piece, at)? != piece.len() {
             return Err(LakeError::Truncated);

@@ -17,6 +17,7 @@ use anyhow::{Result, bail};
 
 use crate::cache;
 use report::Report;
+pub use sealed::scan;
 
 /// The groups in the order in which they run: what needs a quiet machine first.
 pub const GROUPS: [&str; 6] = ["job", "attestation", "sealed", "seal", "relay", "memory"];

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterVersion;
@@ -226,6 +227,46 @@ fn a_whole_chunk_is_read_once() {
         large += u64::from(reads > 1);
     }
     assert!(large > 0);
+}
+
+#[test]
+fn a_slow_store_is_told_what_comes_next() {
+    struct Slow(Vec<u8>, Duration, Mutex<Vec<(u64, u64)>>);
+    impl ReadAt for Slow {
+        fn len(&self) -> u64 {
+            self.0.as_slice().len() as u64
+        }
+        fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+            std::thread::sleep(self.1);
+            self.0.read_exact_at(buf, offset)
+        }
+        fn will_need(&self, offset: u64, length: u64) {
+            self.2.lock().unwrap().push((offset, length));
+        }
+    }
+    let make = Make {
+        group: 100_000,
+        page: 20_000,
+        ..Make::default()
+    };
+    let file = make.file(&rows(100_000));
+    let source = Arc::new(Slow(file, Duration::from_millis(1), Mutex::default()));
+    let sealed = SealedFile::open(
+        Arc::clone(&source) as Arc<dyn ReadAt>,
+        spec(&KEY, make.aad_prefix()),
+    )
+    .unwrap();
+    let (place, chunk) = chunks(&sealed)[0];
+    let mut out = vec![0; usize::try_from(chunk.exact.unwrap()).unwrap()];
+    sealed.read_at(&mut out[..10], place).unwrap();
+    assert_eq!(*source.2.lock().unwrap(), []);
+    sealed.read_at(&mut out, place).unwrap();
+    let told = source.2.lock().unwrap().clone();
+    let [(offset, length)] = told[..] else {
+        panic!("{told:?}");
+    };
+    assert_eq!(offset + length, chunk.end());
+    assert!(offset > chunk.start && length > chunk.stored / 2);
 }
 
 #[test]

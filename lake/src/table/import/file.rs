@@ -1,18 +1,16 @@
 //! One file that was encrypted elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::OpenOptions;
 use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use duckblind_protocol::ids::FileId;
-use rustix::fs::OFlags;
 
 use super::super::error::TableError;
 use super::super::export::wrapped;
+use super::super::files::open_regular;
 use super::super::rows::FileRows;
 use super::super::virtual_file::VirtualFile;
 use super::{ImportError, ImportRequest, key_id};
@@ -61,10 +59,10 @@ pub(super) fn find(request: &ImportRequest<'_>, path: &str) -> Result<Found, Imp
     let columns = sealed.columns().clone();
     let keys = file.keys(&columns)?;
     let digests = file
-        .open(file.copy(&keys)?, &clear, BTreeMap::new())?
+        .open(copy(&keys)?, &clear, BTreeMap::new())?
         .chunk_digests()
         .map_err(|why| file.failed(why))?;
-    let sealed = file.open(file.copy(&keys)?, &clear, digests.clone())?;
+    let sealed = file.open(copy(&keys)?, &clear, digests.clone())?;
     let digest = sealed.footer_digest();
     let rows = VirtualFile::new(sealed);
     let decoded = FileRows::of(rows.clone()).map_err(|error| ImportError::File {
@@ -179,9 +177,9 @@ impl<'a> Foreign<'a> {
             .map(|(path, _)| path.clone())
             .collect();
         let footer = self.key(None, self.about.footer_key_metadata.as_deref())?;
+        let footer = FileKeys::uniform(footer);
         loop {
-            let keys = FileKeys::uniform(copy(&footer)?);
-            match self.spec_open(keys, &clear, BTreeMap::new()) {
+            match self.spec_open(copy(&footer)?, &clear, BTreeMap::new()) {
                 // An encrypted footer tells one such column at a time.
                 Err(LakeError::ColumnClear(path)) if clear.insert(path.clone()) => {}
                 other => return Ok((other.map_err(|why| self.failed(why))?, clear)),
@@ -225,7 +223,7 @@ impl<'a> Foreign<'a> {
         let name = path.file_name()?.to_str()?;
         let beside = path.with_file_name(format!("_KEY_MATERIAL_FOR_{name}.json"));
         let mut bytes = Vec::new();
-        let file = open_file(&beside).ok()?;
+        let file = open_regular(&beside).ok()?;
         file.take(MAX_MATERIAL).read_to_end(&mut bytes).ok()?;
         let found: BTreeMap<String, String> = serde_json::from_slice(&bytes).ok()?;
         found.get(reference).map(|text| text.clone().into_bytes())
@@ -263,41 +261,17 @@ impl<'a> Foreign<'a> {
         };
         SealedFile::open(self.source.clone(), spec)
     }
-
-    fn copy(&self, keys: &FileKeys) -> Result<FileKeys, ImportError> {
-        let columns = keys.columns.iter();
-        Ok(FileKeys {
-            footer: keys.footer.as_ref().map(copy).transpose()?,
-            columns: columns
-                .map(|(path, key)| Ok((path.clone(), copy(key)?)))
-                .collect::<Result<_, ImportError>>()?,
-        })
-    }
 }
 
-fn copy(key: &DataKey) -> Result<DataKey, ImportError> {
-    Ok(DataKey::from_slice(key.expose()).map_err(TableError::from)?)
+fn copy(keys: &FileKeys) -> Result<FileKeys, ImportError> {
+    Ok(keys.copy().map_err(TableError::from)?)
 }
 
 fn open_source(dir: &Path, path: &str) -> Result<LocalFile, ImportError> {
-    open_file(&dir.join(path))
+    open_regular(&dir.join(path))
         .and_then(LocalFile::new)
         .map_err(|error| ImportError::File {
             path: path.into(),
             why: error.into(),
         })
-}
-
-/// A regular file, not through a link.
-fn open_file(path: &Path) -> std::io::Result<std::fs::File> {
-    let flags = (OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK).bits();
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.cast_signed())
-        .open(path)?;
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(std::io::ErrorKind::InvalidInput.into())
-    }
 }

@@ -63,14 +63,6 @@ impl IcefallMarker {
     pub fn parse(text: &[u8]) -> Option<Self> {
         serde_json::from_slice(text).ok()
     }
-
-    /// The AAD prefix; `None` if it is not well-formed.
-    fn prefix(&self) -> Option<Option<Vec<u8>>> {
-        match self.aad_prefix.as_deref() {
-            None | Some("") => Some(None),
-            Some(text) => STANDARD.decode(text).ok().map(Some),
-        }
-    }
 }
 
 /// Reads the layout. `keys` holds the table's keys by their ids.
@@ -84,9 +76,11 @@ pub fn icefall(dir: &Path, keys: &ForeignKeys) -> Result<Icefall, ImportError> {
     if marker.algorithm != "parquet-modular-encryption-v1" {
         return Err(layout(marker_name, "it names another algorithm"));
     }
-    let aad_prefix = marker
-        .prefix()
-        .ok_or_else(|| layout(marker_name, "its AAD prefix is not base64"))?;
+    let aad_prefix = (marker.aad_prefix.as_deref())
+        .filter(|text| !text.is_empty())
+        .map(|text| STANDARD.decode(text))
+        .transpose()
+        .map_err(|_| layout(marker_name, "its AAD prefix is not base64"))?;
     let latest: Pointer = read(dir, "_manifest.json")?;
     let name = format!("_manifests/{:09}.json", latest.latest);
     let listing: Listing = read(dir, &name)?;

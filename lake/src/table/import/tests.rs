@@ -108,7 +108,8 @@ fn two_files(encryption: impl Fn() -> EncryptionPropertiesBuilder) -> (Made, Pat
 #[test]
 fn every_kind_of_file_stays_as_it_is() {
     type Kind = fn() -> EncryptionPropertiesBuilder;
-    let kinds: [(Kind, Option<&[u8]>, &[&str]); 8] = [
+    type Case = (Kind, Option<&'static [u8]>, &'static [&'static str]);
+    let kinds: [Case; 8] = [
         (footer, None, &[]),
         (|| footer().with_aad_prefix(b"p".to_vec()), Some(b"p"), &[]),
         (

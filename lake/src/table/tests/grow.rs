@@ -11,8 +11,8 @@ use parquet::encryption::decrypt::FileDecryptionProperties;
 
 use super::super::testing::Made;
 use super::super::{
-    AppendRequest, Appended, At, NewColumns, Table, TableError, append, compact, expire,
-    export_keys, rotate_data, rotate_keys, verify, wrap_key,
+    AppendRequest, Appended, At, FileReport, NewColumns, Table, TableError, append, compact,
+    expire, export_keys, rotate_data, rotate_keys, verify, wrap_key,
 };
 use super::{ONE, TWO, made};
 use crate::keys::{DataKey, KeyFile, KeyProvider};
@@ -89,7 +89,7 @@ fn appended_rows_come_last_and_old_snapshots_stay() {
         assert!(
             verify(&table, &made.keys, &mut |_| {})
                 .iter()
-                .all(|file| file.is_whole())
+                .all(FileReport::is_whole)
         );
     }
 }
@@ -123,7 +123,7 @@ fn new_columns_are_protected_as_said() {
     assert!(
         verify(&table, &made.keys, &mut |_| {})
             .iter()
-            .all(|file| file.is_whole())
+            .all(FileReport::is_whole)
     );
     // A rotation and a rewrite of it all.
     let table = rotate_keys(&made.dir(), &made.owner, &made.keys).unwrap();
@@ -259,8 +259,14 @@ fn changed_files_are_not_copied_into_new_ones() {
     assert!(
         verify(&table, &made.keys, &mut |_| {})
             .iter()
-            .all(|file| file.is_whole())
+            .all(FileReport::is_whole)
     );
+    // A link in its place is not followed, not even to the same bytes.
+    let aside = path.with_extension("aside");
+    fs::rename(&path, &aside).unwrap();
+    std::os::unix::fs::symlink(&aside, &path).unwrap();
+    let reports = verify(&table, &made.keys, &mut |_| {});
+    assert_eq!(reports[1].error.as_ref().unwrap().code(), "DB-LAK-060");
     fs::remove_file(&path).unwrap();
     let reports = verify(&table, &made.keys, &mut |_| {});
     assert_eq!(reports[1].error.as_ref().unwrap().code(), "DB-LAK-060");

@@ -34,7 +34,7 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
         /// TPC-H scale of the tables that are read
-        #[arg(long, default_value_t = 1.0, hide = true)]
+        #[arg(long, default_value_t = 1.0)]
         scale: f64,
     },
     /// Make the TPC-H tables as plaintext Parquet and print their files
@@ -69,6 +69,9 @@ enum Command {
         #[arg(required = true)]
         places: Vec<PathBuf>,
     },
+    /// Read tables as told on standard input and print the peak memory
+    #[command(hide = true)]
+    Scan,
     /// The sending side of the raw QUIC measurement
     #[command(hide = true)]
     RawServer,
@@ -108,6 +111,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
             answer,
         } => compare(query, scale, &answer),
         Command::Search { text, places } => search(&text, &places),
+        Command::Scan => {
+            bench::scan()?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::RawServer => {
             tokio::runtime::Runtime::new()?.block_on(bench::raw_quic::serve())?;
             Ok(ExitCode::SUCCESS)
