@@ -1,5 +1,6 @@
 //! Arrow IPC as an input: files (also called Feather, version 2) and streams.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, new_null_array};
@@ -76,12 +77,16 @@ impl Reader {
                 _ => {}
             }
             if !self.bytes.is_empty() {
-                // The library's text may quote what is in the file.
-                let decoded = self.decoder.decode(&mut self.bytes);
-                self.rest = decoded.map_err(|_| {
-                    self.input
-                        .malformed(None, "a message that is no valid Arrow")
-                })?;
+                // The library panics at some bytes, and its texts may quote what is in the file.
+                // After an error the decoder is not used again.
+                let decode = || self.decoder.decode(&mut self.bytes);
+                self.rest = match catch_unwind(AssertUnwindSafe(decode)) {
+                    Ok(Ok(rows)) => rows,
+                    _ => {
+                        let what = "a message that is no valid Arrow";
+                        return Err(self.input.malformed(None, what));
+                    }
+                };
             } else if self.ended {
                 return Ok(None);
             } else {

@@ -15,6 +15,8 @@ use super::input::{Input, unreadable};
 use super::progress::{Counted, Passed};
 
 const MAGIC: &[u8; 6] = b"ARROW1";
+/// Bytes before a file's first message, at most.
+const MAX_START: u64 = 64;
 /// In front of every message.
 const CONTINUATION: [u8; 4] = [0xff; 4];
 /// Largest description of a message, in bytes: of a schema with many thousand columns.
@@ -36,23 +38,26 @@ pub(super) struct Messages {
 
 impl Messages {
     pub(super) fn open(input: &Input, passed: &Passed) -> Result<Self, SealError> {
-        let mut reader = input.open(passed)?;
-        let mut start = [0; 8];
-        reader.read_exact(&mut start).map_err(|_| no_arrow(input))?;
+        let mut start = Vec::new();
+        let mut reader = input.open(&Passed::default())?.take(MAX_START + 8);
+        reader
+            .read_to_end(&mut start)
+            .map_err(|error| unreadable(&input.path, &error))?;
         let mut messages = Self {
-            input: input.clone(),
+            reader: input.open(passed)?,
             left: input.size,
             promised: None,
             dictionaries: BTreeMap::new(),
-            reader,
+            input: input.clone(),
         };
-        if start.starts_with(MAGIC) {
+        // A stream begins with its first message, a file with magic and zeros.
+        if let Some(rest) = start.strip_prefix(MAGIC) {
+            let zeros = rest.iter().take_while(|byte| **byte == 0).count();
+            let mut skipped = vec![0; MAGIC.len() + zeros];
+            messages.read(&mut skipped)?;
             let (batches, end) = footer(input)?;
             messages.promised = Some(batches);
-            messages.left = end.saturating_sub(start.len() as u64);
-        } else {
-            // A stream begins with its first message.
-            messages.reader = input.open(passed)?;
+            messages.left = end.saturating_sub(skipped.len() as u64);
         }
         Ok(messages)
     }
@@ -138,22 +143,24 @@ impl Messages {
         Ok(())
     }
 
-    /// Compressed buffers say how long they are when they are not.
+    /// Compressed buffers say how long they are when they are not. The library panics at buffers
+    /// outside the body.
     fn size_in_memory(&self, batch: Option<Body<'_>>, body: &[u8]) -> Result<u64, SealError> {
         let Some(batch) = batch else {
             return Err(no_arrow(&self.input));
         };
         let mut size = body.len() as u64;
-        if batch.compression().is_some() {
-            for buffer in batch.buffers().iter().flatten() {
-                let prefix = usize::try_from(buffer.offset())
-                    .ok()
-                    .filter(|_| buffer.length() > 0)
-                    .and_then(|at| body.get(at..)?.first_chunk::<8>());
+        for buffer in batch.buffers().iter().flatten() {
+            let bytes = usize::try_from(buffer.offset())
+                .ok()
+                .zip(usize::try_from(buffer.length()).ok())
+                .and_then(|(at, length)| body.get(at..)?.get(..length))
+                .ok_or_else(|| self.malformed("a buffer outside its message"))?;
+            if batch.compression().is_some() {
                 // -1 stands in front of a buffer that is not compressed after all.
-                let claimed = prefix.map_or(0, |prefix| i64::from_le_bytes(*prefix));
-                let claimed = u64::try_from(claimed).unwrap_or(0);
-                size = size.saturating_add(claimed);
+                let claimed = bytes.first_chunk::<8>();
+                let claimed = claimed.map_or(0, |claimed| i64::from_le_bytes(*claimed));
+                size = size.saturating_add(u64::try_from(claimed).unwrap_or(0));
             }
         }
         if size > MAX_BODY.saturating_mul(2) {

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use duckblind_protocol::ids::FileId;
-use parquet::encryption::decrypt::FileDecryptionProperties;
 use parquet::encryption::encrypt::FileEncryptionProperties;
 
 use super::error::SealError;
@@ -90,35 +89,6 @@ impl NewKeys {
             }
         }
         material.to_string().into_bytes()
-    }
-
-    /// What a reader needs who may read everything.
-    pub(super) fn decryption(
-        &self,
-        plan: &Plan,
-    ) -> Result<Arc<FileDecryptionProperties>, SealError> {
-        let mut builder = FileDecryptionProperties::builder(self.footer.expose().to_vec());
-        if let Some(prefix) = &self.aad_prefix {
-            builder = builder.with_aad_prefix(prefix.clone());
-        }
-        for (path, key) in self.own_keys(plan) {
-            builder = builder.with_column_key(path, key.expose().to_vec());
-        }
-        Ok(builder.build()?)
-    }
-
-    /// The columns that the file names a key for, and the keys.
-    fn own_keys<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = (&'a str, &'a DataKey)> {
-        let columns = if plan.is_uniform() {
-            &[]
-        } else {
-            plan.columns()
-        };
-        let encrypted = columns.iter().filter(|column| column.key_id.is_some());
-        encrypted.map(|column| {
-            let key = self.columns.get(&column.path).unwrap_or(&self.footer);
-            (column.path.as_str(), key)
-        })
     }
 
     /// A copy of the keys, as a reader holds them.

@@ -128,7 +128,7 @@ fn lengths_that_lie_take_no_memory() {
     // Where a compressed buffer says how long it is.
     let at = compressed
         .windows(8)
-        .position(|window| window == 5000_i64.to_le_bytes())
+        .rposition(|window| window == 5000_i64.to_le_bytes())
         .unwrap();
     let mut lying = compressed.clone();
     lying[at..at + 8].copy_from_slice(&(1_i64 << 40).to_le_bytes());

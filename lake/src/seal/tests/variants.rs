@@ -97,9 +97,15 @@ fn round_trips_of_all_variants() {
                 assert_eq!(manifest.files.len(), 1);
                 let file = &manifest.files[0];
                 let bytes = fs::read(bench.out().join(&file.path)).unwrap();
-                look_at(&bench, &manifest, file, &bytes);
+                look_at(&manifest, file, &bytes);
                 let batch = read(&bench, &manifest, file, &bytes);
                 assert_eq!(batch.num_rows(), usize::try_from(ROWS + 1).unwrap());
+                let keys = manifest.file_keys(file, &bench.key, &mut |_| true).unwrap();
+                let spec = manifest.file_spec(file, keys);
+                assert_eq!(
+                    decode(SealedFile::open(Arc::new(bytes), spec).unwrap()),
+                    batch
+                );
                 assert_eq!(all.get_or_insert_with(|| batch.clone()), &batch);
             }
         }
@@ -139,7 +145,7 @@ fn read(
 }
 
 /// What everybody sees of the file.
-fn look_at(bench: &Bench, manifest: &VerifiedManifest, file: &ManifestFile, bytes: &[u8]) {
+fn look_at(manifest: &VerifiedManifest, file: &ManifestFile, bytes: &[u8]) {
     let layout = &manifest.layout;
     let magic: &[u8] = if layout.plaintext_footer {
         b"PAR1"
@@ -221,7 +227,6 @@ fn look_at(bench: &Bench, manifest: &VerifiedManifest, file: &ManifestFile, byte
             }
         }
     }
-    let _ = bench;
 }
 
 #[test]
