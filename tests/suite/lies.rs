@@ -107,9 +107,10 @@ fn signed_lies() {
             (m.files[0].path, m.files[1].path) = (b, a);
         }),
         ("keys exchanged", |m| {
-            let keys = m.files[0].wrapped_keys.clone();
-            m.files[0].wrapped_keys.clone_from(&m.files[1].wrapped_keys);
-            m.files[1].wrapped_keys = keys;
+            let [first, second] = m.files.as_mut_slice() else {
+                unreachable!("two files")
+            };
+            std::mem::swap(&mut first.wrapped_keys, &mut second.wrapped_keys);
         }),
         ("keys of two columns exchanged", |m| {
             let keys = &mut m.files[0].wrapped_keys;
@@ -125,11 +126,10 @@ fn signed_lies() {
             m.files[0].path = format!("/{}", m.files[0].path)
         }),
         ("digests exchanged", |m| {
-            let digests = m.files[0].chunk_digests.clone();
-            m.files[0]
-                .chunk_digests
-                .clone_from(&m.files[1].chunk_digests);
-            m.files[1].chunk_digests = digests;
+            let [first, second] = m.files.as_mut_slice() else {
+                unreachable!("two files")
+            };
+            std::mem::swap(&mut first.chunk_digests, &mut second.chunk_digests);
         }),
         ("no digests", |m| m.files[0].chunk_digests.clear()),
         ("nothing in the clear", |m| {

@@ -44,7 +44,7 @@ fn write(file: File) {
     let properties = WriterProperties::builder()
         .set_max_row_group_row_count(Some(usize::try_from(ROWS).unwrap()))
         .set_column_bloom_filter_enabled("code".into(), true)
-        .set_column_bloom_filter_ndv("code".into(), 100)
+        .set_column_bloom_filter_max_ndv("code".into(), 100)
         .with_file_encryption_properties(encryption)
         .build();
     let ids: Vec<i64> = (0..GROUPS * ROWS).collect();
