@@ -52,7 +52,7 @@ pub(super) struct OutputArgs {
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// Write the result to a file
-    #[arg(long = "output", short, value_name = "FILE")]
+    #[arg(long = "output", short = 'o', value_name = "FILE")]
     pub(super) path: Option<PathBuf>,
     /// Rows that a table shows
     #[arg(long, value_name = "N", default_value_t = DEFAULT_ROWS)]
