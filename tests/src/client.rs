@@ -40,11 +40,11 @@ pub async fn connect(stack: &Stack, fresh: bool) -> Result<Session> {
 
 /// A job over tables of the stack's lake that its command line has sealed.
 pub fn request(stack: &Stack, sql: &str, tables: &[&str]) -> Result<JobRequest> {
-    let owner = OwnerKey::load(&stack.owner_key())?.public();
-    let keys = KeyProvider::new(Some(KeyFile::load(&stack.key_file())?));
+    let keys = KeyProvider::new(Some(KeyFile::load_or_empty(&stack.key_file())?));
     let inputs = tables
         .iter()
         .map(|name| {
+            let owner = OwnerKey::load(&stack.owner_key())?.public();
             let table = SealedTable::open(name, &stack.lake().join(name), &owner, None)?;
             Ok(TableInput::of_directory(table)?)
         })

@@ -65,11 +65,11 @@ fn files_swapped_dropped_and_put_back() {
     fs::rename(&first, &aside).unwrap();
     fs::rename(&second, &first).unwrap();
     fs::rename(&aside, &second).unwrap();
-    rejected(&owner, owner.sql(ALL, &[]), &["`t`", name(&first)]);
+    rejected(&owner, owner.sql(ALL, &[]), &["table t", name(&first)]);
 
     owner.put_back();
     fs::copy(&first, &second).unwrap();
-    rejected(&owner, owner.sql(ALL, &[]), &["`t`", name(&second)]);
+    rejected(&owner, owner.sql(ALL, &[]), &["table t", name(&second)]);
 
     owner.put_back();
     fs::remove_file(&second).unwrap();
@@ -82,7 +82,7 @@ fn files_swapped_dropped_and_put_back() {
     let other = Owner::new();
     other.seal(0..3, &[]);
     fs::copy(&other.parts()[0], &first).unwrap();
-    rejected(&owner, owner.sql(ALL, &[]), &["`t`", name(&first)]);
+    rejected(&owner, owner.sql(ALL, &[]), &["table t", name(&first)]);
 
     owner.put_back();
     assert_eq!(owner.rows(), [0, 1, 2, 3, 4, 5]);
@@ -106,7 +106,7 @@ fn plaintext_in_the_place_of_a_sealed_file() {
     bytes.resize(usize::try_from(size).unwrap() - footer.len(), 0);
     for stored in [fs::read(clear).unwrap(), [bytes, footer].concat()] {
         fs::write(part, stored).unwrap();
-        rejected(&owner, owner.sql(ALL, &[]), &["`t`", name(part)]);
+        rejected(&owner, owner.sql(ALL, &[]), &["table t", name(part)]);
     }
 }
 
@@ -139,9 +139,9 @@ fn manifests_edited_and_put_back() {
 
     // The manifest of before, with and without the kept snapshots that would give it away.
     fs::write(owner.file("t/_sealed.json"), &old).unwrap();
-    rejected(&owner, owner.sql(ALL, &[]), &["`t`"]);
+    rejected(&owner, owner.sql(ALL, &[]), &["table t"]);
     let _ = fs::remove_dir_all(owner.file("t/_snapshots"));
-    rejected(&owner, owner.sql(ALL, &[]), &["`t`", "snapshot"]);
+    rejected(&owner, owner.sql(ALL, &[]), &["table t", "snapshot"]);
     let ran = owner.sql(ALL, &["--allow-rollback"]).ok();
     assert_eq!(ran.text().lines().count(), 4);
 
@@ -178,13 +178,13 @@ fn keys_that_are_wrong_or_missing() {
     write_keys(&owner, &without);
     let ran = owner.sql("select sum(n) as s from t", &[]).ok();
     assert_eq!(ran.text(), "s\n3\n");
-    rejected(&owner, owner.sql(ALL, &[]), &["`t`", "word", "t-v1:word"]);
+    rejected(&owner, owner.sql(ALL, &[]), &["table t", "word", "t-v1:word"]);
 
     for id in ["t-v1", "t-v1:word"] {
         let mut wrong = good.clone();
         wrong.insert(id.into(), hex::encode([7; 32]).into());
         write_keys(&owner, &wrong);
-        rejected(&owner, owner.sql(ALL, &[]), &["`t`", id]);
+        rejected(&owner, owner.sql(ALL, &[]), &["table t", id]);
         let mut short = good.clone();
         short.insert(id.into(), hex::encode([7; 15]).into());
         write_keys(&owner, &short);
