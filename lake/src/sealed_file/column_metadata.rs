@@ -82,12 +82,12 @@ pub(super) fn parse<'a>(bytes: &'a [u8], leaf: &Leaf) -> Result<ColumnMetadata<'
     }
     let data = data.ok_or(BadThrift)?;
     found.stored = stored.ok_or(BadThrift)?;
-    // Some writers say 0 where there is none.
-    found.dictionary = dictionary
-        .filter(|at| *at > 0)
-        .and_then(|at| data.checked_sub(at))
-        .filter(|delta| *delta > 0);
-    found.start = data - found.dictionary.unwrap_or(0);
+    // Some writers say 0 where there is none, for a dictionary without data pages too.
+    (found.start, found.dictionary) = match dictionary.filter(|at| *at > 0) {
+        Some(at) if data == 0 => (at, Some(found.stored)),
+        Some(at) if at < data => (at, Some(data - at)),
+        _ => (data, None),
+    };
     if read.at() == bytes.len() {
         Ok(found)
     } else {
