@@ -211,7 +211,7 @@ impl Query {
             heard.to_stop.store(true, Ordering::Release);
             interrupt.interrupt();
         });
-        let done = tokio::task::spawn_blocking(move || self.to_the_end(&asked)).await;
+        let done = tokio::task::spawn_blocking(move || self.fetch_all(&asked)).await;
         stopper.abort();
         done.unwrap_or_else(|error| {
             Err(End {
@@ -221,7 +221,7 @@ impl Query {
         })
     }
 
-    fn to_the_end(mut self, asked: &Asked) -> Result<(u64, Written), End> {
+    fn fetch_all(mut self, asked: &Asked) -> Result<(u64, Written), End> {
         match self.rows(asked) {
             Ok(rows) => match self.output.commit() {
                 Ok(written) => Ok((rows, written)),
