@@ -22,6 +22,9 @@ const VARIANT: f64 = 1.02;
 /// AES-128: the newest DataFusion wheel with encryption reads no other.
 const KEY: &[u8] = &[0x42; 16];
 
+/// How a table is sealed.
+type Way = fn(&Table) -> Result<SealOptions>;
+
 pub(super) fn measure(
     tables: &[Table],
     judge: &Judge,
@@ -29,7 +32,7 @@ pub(super) fn measure(
     uniform: f64,
     report: &mut Report,
 ) -> Result<()> {
-    let ways: [(&str, fn(&Table) -> Result<SealOptions>); 2] = [
+    let ways: [(&str, Way); 2] = [
         ("geomean-column-keys", column_keys),
         ("geomean-plaintext-footer", plaintext_footer),
     ];
