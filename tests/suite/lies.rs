@@ -80,6 +80,9 @@ impl Sealed {
     }
 }
 
+/// What is changed before the owner signs.
+type Lie = fn(&mut Manifest);
+
 #[test]
 fn signed_lies() {
     let _test = running::test("signed lies");
@@ -88,7 +91,7 @@ fn signed_lies() {
     let right = truth.read(dir.path(), truth.manifest.clone()).unwrap();
     assert_eq!(right.rows.len(), 2);
 
-    let lies: [(&str, fn(&mut Manifest)); 16] = [
+    let lies: [(&str, Lie); 16] = [
         ("size", |m| m.files[0].size += 1),
         ("footer digest", |m| {
             m.files[0].footer_digest = Digest::of(b"x")
