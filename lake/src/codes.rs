@@ -85,6 +85,7 @@ codes! {
     ChunkDigest = "DB-LAK-079", "A stored column chunk is not the one in the manifest.";
     FooterSignature = "DB-LAK-080", "The signature of a footer in the clear does not hold.";
     FooterKeyMissing = "DB-LAK-081", "The key of a sealed file's footer is missing.";
+    ColumnDowngraded = "DB-LAK-082", "A column that has a key of its own is under the footer's key.";
     TableMissing = "DB-LAK-090", "A directory holds no sealed table.";
     TableIo = "DB-LAK-091", "A table's directory cannot be read or written.";
     TableLocked = "DB-LAK-092", "Another writer is at work on the table.";
@@ -100,6 +101,8 @@ codes! {
     ImportFile = "DB-LAK-102", "A file to be imported cannot be used.";
     ImportLayout = "DB-LAK-103", "A directory does not have the layout that is to be imported.";
     ImportMixed = "DB-LAK-104", "Files to be imported do not fit together as one table.";
+    ImportColumn = "DB-LAK-105", "A column of a file to be imported does not have the key of its own that was asked for.";
+    ImportNames = "DB-LAK-106", "Columns to be imported have names that are equal but for upper and lower case.";
 }
 
 #[cfg(test)]

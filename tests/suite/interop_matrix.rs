@@ -60,6 +60,7 @@ impl Case {
                 key_ids: (self.columns.keys())
                     .map(|path| (path.clone(), format!("id-of-{path}")))
                     .collect(),
+                own_keys: self.columns.keys().cloned().collect(),
                 // A manifest holds those of chunks without tags and of no others.
                 digests: (self.digests.iter())
                     .filter(|(path, _)| self.ctr || self.clear.contains(*path))

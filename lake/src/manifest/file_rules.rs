@@ -97,7 +97,7 @@ impl ManifestFile {
 }
 
 /// Parts of letters, digits and `._-=%`, none of them hidden, `.` or `..`.
-fn is_plain_relative(path: &str) -> bool {
+pub(crate) fn is_plain_relative(path: &str) -> bool {
     path.len() <= MAX_PATH
         && path.split('/').all(|part| {
             !part.is_empty()

@@ -22,6 +22,7 @@ use crate::names::{FIRST_KEY, KeyId, aad_prefix};
 use crate::sealed_file::{AadPrefix, ColumnRules, FileSpec};
 
 pub use error::ManifestError;
+pub(crate) use file_rules::is_plain_relative;
 pub use verified::VerifiedManifest;
 
 /// The name of the manifest in a table's directory.
@@ -273,6 +274,8 @@ impl Manifest {
                 }
             }
         }
+        let own_keys = file.wrapped_keys.iter();
+        columns.own_keys = own_keys.filter_map(|key| key.column.clone()).collect();
         for (path, digests) in &file.chunk_digests {
             columns.digests.insert(path.clone(), digests.0.clone());
         }

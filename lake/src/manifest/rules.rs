@@ -66,12 +66,19 @@ impl Manifest {
             return refuse(format!("{} columns", self.schema.len()));
         }
         let mut names = BTreeSet::new();
+        // SQL does not tell upper from lower case.
+        let mut folded = BTreeSet::new();
         for field in &self.schema {
             if field.name.len() > MAX_NAME || field.data_type.len() > MAX_TYPE {
                 return refuse("the length of a column's name or type".into());
             }
             if !names.insert(field.name.as_str()) {
                 return refuse("a column twice".into());
+            }
+            if !folded.insert(field.name.to_lowercase()) {
+                return refuse(
+                    "two columns whose names differ in upper and lower case only".into(),
+                );
             }
         }
         Ok(names)
@@ -87,6 +94,7 @@ impl Manifest {
             return refuse(format!("{} leaf columns", self.columns.len()));
         }
         let mut columns = BTreeMap::new();
+        let mut folded = BTreeSet::new();
         for column in &self.columns {
             let path = column.path.as_str();
             if path.len() > MAX_NAME {
@@ -109,6 +117,9 @@ impl Manifest {
             };
             if columns.insert(path, id).is_some() {
                 return refuse("a leaf column twice".into());
+            }
+            if !folded.insert(path.to_lowercase()) {
+                return refuse("two leaf columns that differ in upper and lower case only".into());
             }
         }
         Ok(columns)

@@ -96,6 +96,17 @@ fn each_rule_broken_in_turn() {
         |m| m.schema.clear(),
         |m| m.columns.clear(),
         |m| m.schema[1].name = m.schema[2].name.clone(),
+        |m| {
+            let mut field = m.schema[0].clone();
+            field.name = "DAY".into();
+            m.schema.push(field);
+        },
+        |m| {
+            let mut leaf = m.columns[5].clone();
+            leaf.path = "list.LIST.element".into();
+            leaf.key_id = None;
+            m.columns.push(leaf);
+        },
         |m| m.schema[1].name = "n".repeat(5000),
         |m| m.schema[1].data_type = "n".repeat((1 << 20) + 1),
         |m| m.columns[1].path = "nowhere".into(),

@@ -372,7 +372,9 @@ impl Coded for SealError {
                     "rows to add need the table's columns with values of their types; nothing is rounded or cut off"
                 }
                 Self::NoSuchColumn { .. } => "write the name as the input does: case matters",
-                Self::AmbiguousPath { .. } => "rename one of them: a point in a name reads like a part of a column",
+                Self::AmbiguousPath { .. } => {
+                    "rename one of them: case does not count in SQL, and a point in a name reads like a part of a column"
+                },
                 Self::NothingEncrypted => "name at least one column, or none to encrypt everything",
                 Self::LayoutColumn { .. } => "choose plain columns, each of them once",
                 Self::PartitionEncrypted { .. } => {
@@ -380,7 +382,7 @@ impl Coded for SealError {
                 }
                 Self::PartitionPath { .. } => "partition by a column with few, short values",
                 Self::Spill => "look at the disk that the output is on, then seal again",
-                Self::Exists { .. } => "choose another directory, or remove the old table first",
+                Self::Exists { .. } => "choose another directory, or remove the old table's files first",
                 Self::Output { .. } => "check path, permissions and free space of the output",
                 Self::Parquet(_) => "change the column's type before sealing",
                 Self::Check { .. } | Self::Clear { .. } => {

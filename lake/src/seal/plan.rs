@@ -189,7 +189,8 @@ fn leaves(schema: &SchemaRef) -> Result<Vec<Leaf>, SealError> {
     let mut leaves = Vec::new();
     for leaf in converted.columns() {
         let path = leaf.path().string();
-        if !seen.insert(path.clone()) {
+        // SQL does not tell upper from lower case.
+        if !seen.insert(path.to_lowercase()) {
             return Err(SealError::AmbiguousPath { path });
         }
         leaves.push(Leaf {

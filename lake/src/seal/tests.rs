@@ -326,6 +326,8 @@ fn inputs_that_do_not_fit_together() {
         bench.refused(&[bench.input("e.parquet", "PAREPARE")]),
         SealError::Encrypted { .. }
     ));
+    let case = bench.refused(&[bench.input("c.jsonl", "{\"s\":{\"name\":1,\"NAME\":2}}\n")]);
+    assert!(matches!(case, SealError::AmbiguousPath { .. }), "{case}");
     bench.seal(std::slice::from_ref(&one)).unwrap();
     let before = fs::read_dir(bench.out()).unwrap().count();
     assert!(matches!(bench.seal(&[one]), Err(SealError::Exists { .. })));

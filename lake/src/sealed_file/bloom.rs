@@ -2,8 +2,9 @@
 //!
 //! Writers are about that leave filters in the clear beside encrypted columns (the `parquet` crate
 //! does). A filter that does not authenticate is shown as one without a bit: it drops no row group.
+//! Header and bitset may come from two reads, so what the first one found holds for all of them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use zeroize::Zeroizing;
 
@@ -30,10 +31,12 @@ pub(super) struct Bloom {
     /// Whether `stored` is its length.
     pub(super) sized: bool,
     /// Row group, for the AAD.
-    row_group: i16,
+    pub(super) row_group: i16,
     /// Leaf column, for the AAD.
-    column: i16,
+    pub(super) column: i16,
     cipher: Arc<Cipher>,
+    /// Whether it opened when it was first read.
+    opened: OnceLock<bool>,
 }
 
 impl Bloom {
@@ -54,6 +57,7 @@ impl Bloom {
             row_group,
             column,
             cipher,
+            opened: OnceLock::new(),
         })
     }
 
@@ -66,12 +70,29 @@ impl Bloom {
         }
     }
 
-    /// Header and bitset.
+    /// Header and bitset; `None` if it opened before and does not any more.
     pub(super) fn open(
         &self,
         source: &dyn ReadAt,
         file_aad: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, LakeError> {
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, LakeError> {
+        let empty = || Some(Zeroizing::new(EMPTY.to_vec()));
+        if self.opened.get() == Some(&false) {
+            return Ok(empty());
+        }
+        let plain = self.decrypt(source, file_aad)?;
+        Ok(match self.opened.get_or_init(|| plain.is_some()) {
+            true => plain,
+            false => empty(),
+        })
+    }
+
+    /// Header and bitset; `None` if they do not open.
+    fn decrypt(
+        &self,
+        source: &dyn ReadAt,
+        file_aad: &[u8],
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, LakeError> {
         let mut aad = Aad::new(file_aad, self.row_group, self.column)
             .ok_or(LakeError::CryptoForm("the AAD is too long"))?;
         let mut plain = Zeroizing::new(Vec::new());
@@ -82,13 +103,10 @@ impl Bloom {
         ] {
             match self.module(source, at, most, aad.only(module), &mut plain)? {
                 Some(end) => at = end,
-                None => return Ok(Zeroizing::new(EMPTY.to_vec())),
+                None => return Ok(None),
             }
         }
-        if self.sized && at != self.stored {
-            return Ok(Zeroizing::new(EMPTY.to_vec()));
-        }
-        Ok(plain)
+        Ok((!self.sized || at == self.stored).then_some(plain))
     }
 
     /// Opens the module at `at` behind `plain` and says where it ends; `None` if it does not open.

@@ -78,6 +78,14 @@ pub enum LakeError {
     /// A column is not encrypted.
     #[error("column `{0}` of the sealed file is in the clear")]
     ColumnClear(String),
+    /// A column that has a key of its own is under the footer's key.
+    #[error("column `{column}` of the sealed file is under the footer's key, not under `{key_id}`")]
+    ColumnDowngraded {
+        /// The leaf's path.
+        column: String,
+        /// The id of the key that it should be under.
+        key_id: String,
+    },
     /// The key of a column that a read touches is not there.
     #[error("the key `{key_id}` of column `{column}` is missing")]
     ColumnKeyMissing {
@@ -120,7 +128,7 @@ pub enum LakeError {
         row_group: i16,
         /// The leaf's path.
         column: String,
-        /// `dictionary`, or the data page's number from 0.
+        /// `dictionary`, `(bloom filter)`, or the data page's number from 0.
         page: String,
     },
     /// An authentic page header that is not usable.
@@ -175,6 +183,7 @@ impl LakeError {
             | Self::CryptoForm(_)
             | Self::FooterSignature { .. }
             | Self::ColumnClear(_)
+            | Self::ColumnDowngraded { .. }
             | Self::Unauthenticated { .. }
             | Self::ChunkDigest { .. }
             | Self::Tampered { .. } => ErrorKind::Tampered,
@@ -216,6 +225,7 @@ impl Coded for LakeError {
             Self::CryptoForm(_) => LakeCode::CryptoForm,
             Self::FooterForm(_) => LakeCode::FooterForm,
             Self::ColumnClear(_) => LakeCode::ColumnClear,
+            Self::ColumnDowngraded { .. } => LakeCode::ColumnDowngraded,
             Self::Layout(_) => LakeCode::Layout,
             Self::Tampered { .. } => LakeCode::DataTampered,
             Self::PageForm { .. } => LakeCode::PageForm,

@@ -11,6 +11,12 @@ pub(super) type Raw<'a> = (Field, &'a [u8]);
 const MAX_DEPTH: usize = 128;
 /// Longest name in a schema, and longest part of a path, in bytes.
 const MAX_NAME: usize = 64 << 10;
+/// Longest path of a leaf, in bytes.
+const MAX_PATH: usize = 4096;
+/// All paths together, in bytes: names high up in the tree stand in every path below them.
+const MAX_PATHS: usize = 64 << 20;
+/// Most leaves: the format's ordinals end there.
+const MAX_LEAVES: usize = 32_767;
 /// Longest key metadata and longest encrypted column metadata, in bytes.
 const MAX_BINARY: usize = 16 << 20;
 
@@ -125,6 +131,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<FileMetadata<'_>> {
 /// The leaves of a schema, which is a tree written from the root down.
 fn schema(read: &mut Compact<'_>) -> Result<Vec<Leaf>> {
     let mut leaves = Vec::new();
+    let mut paths = 0_usize;
     // Names of the nodes above, each with the number of its children still to come.
     let mut above: Vec<(String, u64)> = Vec::new();
     for at in 0..read.structs()? {
@@ -141,6 +148,12 @@ fn schema(read: &mut Compact<'_>) -> Result<Vec<Leaf>> {
         match (node.children, node.physical) {
             (Some(children), _) if above.len() < MAX_DEPTH => above.push((node.name, children)),
             (None, Some(physical)) => {
+                let length = above.iter().skip(1).map(|(name, _)| name.len() + 1);
+                let length = length.sum::<usize>() + node.name.len();
+                paths = paths.saturating_add(length);
+                if length > MAX_PATH || paths > MAX_PATHS || leaves.len() == MAX_LEAVES {
+                    return Err(BadThrift);
+                }
                 let mut names: Vec<_> =
                     above.iter().skip(1).map(|(name, _)| name.clone()).collect();
                 names.push(node.name);
@@ -291,4 +304,49 @@ pub(super) fn same_path(read: &mut Compact<'_>, leaf: &Leaf) -> Result<()> {
 fn text(read: &mut Compact<'_>) -> Result<String> {
     let bytes = read.binary(MAX_NAME)?;
     String::from_utf8(bytes.to_vec()).map_err(|_| BadThrift)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::thrift_out::Out;
+    use super::{Compact, kind, schema};
+
+    /// A group called `group` with as many leaves called `leaf`.
+    fn leaves(group: &str, leaf: &str, count: usize) -> Option<usize> {
+        let mut out = Out::default();
+        out.list(kind::STRUCT, count + 2);
+        for (name, children) in [("", 1), (group, count)] {
+            let mut last = 0;
+            out.field(&mut last, 4, kind::BINARY);
+            out.binary(name.as_bytes());
+            out.i32(&mut last, 5, children.try_into().unwrap());
+            out.stop();
+        }
+        for _ in 0..count {
+            let mut last = 0;
+            out.i32(&mut last, 1, 1);
+            out.field(&mut last, 4, kind::BINARY);
+            out.binary(leaf.as_bytes());
+            out.stop();
+        }
+        let bytes = out.into_bytes();
+        let leaves = schema(&mut Compact::new(&bytes)).ok()?;
+        assert!(
+            leaves
+                .iter()
+                .all(|found| found.path == format!("{group}.{leaf}"))
+        );
+        Some(leaves.len())
+    }
+
+    #[test]
+    fn few_bytes_make_no_heap_of_paths() {
+        assert_eq!(leaves("g", "x", 32_767), Some(32_767));
+        assert_eq!(leaves("g", "x", 32_768), None);
+        assert_eq!(leaves(&"g".repeat(4000), &"x".repeat(95), 2), Some(2));
+        assert_eq!(leaves(&"g".repeat(4000), &"x".repeat(96), 2), None);
+        assert_eq!(leaves(&"g".repeat(4000), "x", 16_000), Some(16_000));
+        assert_eq!(leaves(&"g".repeat(4000), "x", 17_000), None);
+    }
 }

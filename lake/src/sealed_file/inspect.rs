@@ -19,6 +19,17 @@ pub enum ColumnProtection {
     ColumnKey(Option<Vec<u8>>),
 }
 
+impl ColumnProtection {
+    /// The stronger, the higher.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Clear => 0,
+            Self::FooterKey => 1,
+            Self::ColumnKey(_) => 2,
+        }
+    }
+}
+
 /// The clear words of an encrypted file. Nothing of it is authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
@@ -70,7 +81,8 @@ pub(super) fn columns(metadata: &FileMetadata<'_>) -> BTreeMap<String, ColumnPro
                     ColumnProtection::ColumnKey(key.map(<[u8]>::to_vec))
                 }
             };
-            if protection == ColumnProtection::Clear || !found.contains_key(&leaf.path) {
+            let weaker = |known: &ColumnProtection| protection.rank() < known.rank();
+            if found.get(&leaf.path).is_none_or(weaker) {
                 found.insert(leaf.path.clone(), protection);
             }
         }

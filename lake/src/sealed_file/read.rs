@@ -249,7 +249,13 @@ impl SealedFile {
             _ if out.is_empty() => Ok(()),
             Content::Chunk(chunk) => self.fill_from_chunk(index, chunk, from, out),
             Content::Bloom(bloom) => {
-                let plain = bloom.open(self.source.as_ref(), &self.file_aad)?;
+                let plain = bloom
+                    .open(self.source.as_ref(), &self.file_aad)?
+                    .ok_or_else(|| LakeError::Tampered {
+                        row_group: bloom.row_group,
+                        column: self.path(bloom.column).to_owned(),
+                        page: "(bloom filter)".into(),
+                    })?;
                 self.counts.add(0, plain.len() as u64);
                 copy_from(&plain, from, out);
                 Ok(())

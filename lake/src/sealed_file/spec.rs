@@ -52,6 +52,9 @@ pub struct ColumnRules {
     pub clear: BTreeSet<String>,
     /// Key ids, to name in errors what is missing.
     pub key_ids: BTreeMap<String, String>,
+    /// Columns that this file has a data key for, whatever key that one is wrapped under: without it
+    /// they are not read.
+    pub own_keys: BTreeSet<String>,
     /// SHA-256 per stored column chunk, in the order of the row groups.
     pub digests: BTreeMap<String, Vec<Digest>>,
     /// Columns that may be read although nothing authenticates them.

@@ -76,10 +76,9 @@ pub(super) fn build(
                 .transpose()?;
             // Where some columns have keys of their own, the format makes every encrypted column
             // name one, also those that are under the footer's.
-            let id = rules.key_ids.get(&leaf.path);
-            let under_footers = id
-                .and_then(|id| KeyId::parse(id))
-                .is_some_and(|id| id.column().is_none());
+            // One that has a data key in this file never is.
+            let under_footers = !rules.own_keys.contains(&leaf.path)
+                && table_key(rules.key_ids.get(&leaf.path)) == Some(true);
             Ok(own.or_else(|| footer_key.clone().filter(|_| under_footers)))
         })
         .collect::<Result<Vec<_>, LakeError>>()?;
@@ -120,6 +119,11 @@ pub(super) fn build(
         paths: metadata.leaves.into_iter().map(|leaf| leaf.path).collect(),
         rows,
     })
+}
+
+/// Whether a key id is the table's, not a column's.
+fn table_key(id: Option<&String>) -> Option<bool> {
+    KeyId::parse(id?).map(|id| id.column().is_none())
 }
 
 fn names(metadata: &FileMetadata<'_>) -> Vec<String> {
@@ -217,7 +221,15 @@ impl Builder<'_> {
         if column.elsewhere {
             return Err(LakeError::Layout("a column chunk in another file"));
         }
+        let path = &subject.leaf.path;
+        let id = self.rules.key_ids.get(path);
         let cipher = match column.crypto {
+            Some(ColumnCrypto::Footer) if table_key(id) == Some(false) => {
+                return Err(LakeError::ColumnDowngraded {
+                    column: path.clone(),
+                    key_id: id.cloned().unwrap_or_default(),
+                });
+            }
             Some(ColumnCrypto::Footer) => self.footer_key.clone(),
             Some(ColumnCrypto::Own(_)) => {
                 let at = usize::try_from(subject.column).unwrap_or(usize::MAX);

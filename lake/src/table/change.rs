@@ -8,7 +8,7 @@ use super::error::TableError;
 use super::files::{Unnamed, keep_manifest, read_manifest, sync_dir};
 use super::lock::Lock;
 use super::open::{At, Table, snapshot_path};
-use super::sweep::sweep;
+use super::sweep::{make_room, sweep};
 use crate::keys::OwnerKey;
 use crate::manifest::{FILE_NAME, Manifest, VerifiedManifest};
 use crate::seal::Workspace;
@@ -32,10 +32,8 @@ impl<'a> Change<'a> {
     /// Starts a table in a directory that has none, and is made if it is not there. Data files that
     /// an earlier try left are removed.
     pub fn create(dir: &Path, owner: &'a OwnerKey) -> Result<Self, TableError> {
-        let change = Self::adopt(dir, owner)?;
-        if !change.lock.is_first() {
-            sweep(dir, None);
-        }
+        let mut change = Self::adopt(dir, owner)?;
+        make_room(dir, &mut change.lock)?;
         Ok(change)
     }
 
@@ -69,7 +67,7 @@ impl<'a> Change<'a> {
         let mut lock = Lock::take(dir)?;
         lock.stay();
         let base = Table::open(dir, &owner.public(), At::Current)?;
-        sweep(dir, Some(&base));
+        sweep(dir, &base);
         Ok(Self {
             dir: dir.into(),
             owner,

@@ -215,7 +215,9 @@ impl Coded for TableError {
                 Self::Manifest { why, .. } => return why.hint(),
                 Self::File { why, .. } => return why.hint(),
                 Self::Missing { .. } => "name the directory that `_sealed.json` is in",
-                Self::Exists { .. } => "choose another directory, or append to the table",
+                Self::Exists { .. } => {
+                    "choose another directory, append to the table, or remove the old files"
+                }
                 Self::Io { .. } => "check path, permissions and free space",
                 Self::Locked { .. } => {
                     "wait until it is done; the lock ends with the process that holds it"

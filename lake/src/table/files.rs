@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use rustix::fs::{AtFlags, Mode, OFlags, openat, unlinkat};
 
 use super::error::TableError;
 use crate::manifest::{FILE_NAME, MAX_MANIFEST};
@@ -31,6 +31,23 @@ pub(super) fn open_regular(path: &Path) -> io::Result<File> {
     } else {
         Err(io::ErrorKind::InvalidInput.into())
     }
+}
+
+/// Removes the file `path` below `dir`, through no link.
+pub(super) fn remove_below(dir: &Path, path: &str) -> io::Result<()> {
+    let mut folder = File::open(dir)?;
+    let (folders, name) = match path.rsplit_once('/') {
+        Some((folders, name)) => (Some(folders), name),
+        None => (None, path),
+    };
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
+    for part in folders.into_iter().flat_map(|folders| folders.split('/')) {
+        if part == ".." {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        folder = openat(&folder, part, flags, Mode::empty())?.into();
+    }
+    Ok(unlinkat(&folder, name, AtFlags::empty())?)
 }
 
 /// Reads a regular file of at most `max` bytes.

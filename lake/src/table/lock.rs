@@ -1,7 +1,7 @@
 //! One writer at a time: `flock` on `_sealed.lock`, which ends with the process that holds it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -13,9 +13,13 @@ use super::error::TableError;
 /// How often a lock that somebody removes is made again before giving up.
 const TRIES: usize = 8;
 
+/// Content of the lock's file while a table's first files are written: until its first manifest is
+/// there, data files beside it are those of a seal that did not end.
+const FIRST: &[u8] = b"first\n";
+
 /// The right to write to a table.
 pub(super) struct Lock {
-    _file: File,
+    file: File,
     path: PathBuf,
     /// Whether the file goes with the lock: made for a table that there is not yet.
     fleeting: bool,
@@ -40,7 +44,7 @@ impl Lock {
             let named = fs::symlink_metadata(&path);
             if named.is_ok_and(|named| (named.dev(), named.ino()) == (held.dev(), held.ino())) {
                 return Ok(Self {
-                    _file: file,
+                    file,
                     path,
                     fleeting: made,
                 });
@@ -52,11 +56,25 @@ impl Lock {
     /// There is a table now, so the file stays.
     pub(super) fn stay(&mut self) {
         self.fleeting = false;
+        // Where this fails the next writer does it.
+        let _ = self.file.set_len(0);
     }
 
-    /// Whether no writer was here before.
-    pub(super) fn is_first(&self) -> bool {
-        self.fleeting
+    /// Whether a first seal was here that did not end.
+    pub(super) fn is_left_of_first(&self) -> io::Result<bool> {
+        let mut content = Vec::new();
+        let most = FIRST.len() as u64 + 1;
+        (&self.file).take(most).read_to_end(&mut content)?;
+        Ok(content == FIRST)
+    }
+
+    /// Says that a first seal is at work, durably. Until [`Lock::stay`] the file goes with the lock.
+    pub(super) fn mark_first(&mut self) -> io::Result<()> {
+        self.fleeting = true;
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        self.file.write_all(FIRST)?;
+        self.file.sync_all()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Files of a table written anew: under fresh data keys, or fewer of them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use arrow::datatypes::SchemaRef;
@@ -13,10 +14,10 @@ use crate::keys::{Kms, OwnerKey};
 use crate::manifest::{Manifest, ManifestFile};
 use crate::seal::{Plan, Workspace, write_parts};
 
-/// A table whose files were written anew.
+/// A table whose files were written anew. No files at all: nothing was done.
 #[derive(Debug)]
 pub struct Rewritten {
-    /// The new snapshot.
+    /// The new snapshot; where nothing was done, the old one.
     pub table: Table,
     /// Files that were replaced.
     pub before: usize,
@@ -32,11 +33,12 @@ pub struct Rewritten {
 /// keep the old files and keys until they expire.
 pub fn rotate_data(dir: &Path, owner: &OwnerKey, kms: &dyn Kms) -> Result<Rewritten, TableError> {
     rewrite(dir, owner, kms, Order::Kept, |base| {
-        (0..base.files.len()).map(|at| at..at + 1).collect()
+        (0..base.files.len()).map(|at| vec![at]).collect()
     })
 }
 
-/// Joins neighbouring files that are smaller than `target` bytes into files of about that size.
+/// Joins neighbouring files of one directory that are smaller than `target` bytes into files of about
+/// that size. A joined file takes the place of the first of them.
 pub fn compact(
     dir: &Path,
     owner: &OwnerKey,
@@ -57,30 +59,27 @@ enum Order {
     Sorted,
 }
 
-/// Neighbours of one folder to be joined, as ranges of their places.
-fn runs(files: &[ManifestFile], target: u64) -> Vec<std::ops::Range<usize>> {
-    let folder = |file: &ManifestFile| file.path.rsplit_once('/').map(|(dir, _)| dir.to_owned());
-    let mut runs: Vec<std::ops::Range<usize>> = Vec::new();
-    let mut last: Option<(Option<String>, u64)> = None;
+/// Files to be joined, each run as places in order. Neighbours are those that follow each other among
+/// the files of one directory: the manifest of a partitioned table has them far from each other.
+fn runs(files: &[ManifestFile], target: u64) -> Vec<Vec<usize>> {
+    let mut folders: BTreeMap<&str, Vec<(usize, u64)>> = BTreeMap::new();
     for (at, file) in files.iter().enumerate() {
-        let here = folder(file);
-        let joined = match (&last, runs.last_mut()) {
-            (Some((there, size)), Some(run))
-                if *there == here
-                    && run.end == at
-                    && file.size < target
-                    && *size < target
-                    && size.saturating_add(file.size) <= target =>
-            {
-                run.end = at + 1;
-                Some(size.saturating_add(file.size))
+        let folder = file.path.rsplit_once('/').map_or("", |(dir, _)| dir);
+        folders.entry(folder).or_default().push((at, file.size));
+    }
+    let mut runs = Vec::new();
+    for files in folders.into_values() {
+        let mut run = Vec::new();
+        let mut sum = 0_u64;
+        for (at, size) in files {
+            sum = sum.saturating_add(size);
+            if sum > target {
+                runs.push(std::mem::take(&mut run));
+                sum = size;
             }
-            _ => None,
-        };
-        if joined.is_none() {
-            runs.push(at..at + 1);
+            run.push(at);
         }
-        last = Some((here, joined.unwrap_or(file.size)));
+        runs.push(run);
     }
     runs.retain(|run| run.len() > 1);
     runs
@@ -91,15 +90,19 @@ fn rewrite(
     owner: &OwnerKey,
     kms: &dyn Kms,
     order: Order,
-    choose: impl FnOnce(&Manifest) -> Vec<std::ops::Range<usize>>,
+    choose: impl FnOnce(&Manifest) -> Vec<Vec<usize>>,
 ) -> Result<Rewritten, TableError> {
     let mut change = Change::begin(dir, owner)?;
     let (base, workspace) = change.parts()?;
     let manifest = base.manifest();
     let chosen = choose(manifest);
     if chosen.is_empty() {
-        return Err(TableError::Nothing {
-            why: "no two neighbouring files are small enough to be joined",
+        return Ok(Rewritten {
+            table: base.clone(),
+            before: 0,
+            after: 0,
+            rows: 0,
+            bytes: 0,
         });
     }
     let schema = rows::schema(base, kms)?;
@@ -112,28 +115,29 @@ fn rewrite(
     let mut next = manifest.manifest().clone();
     next.files.clear();
     let (mut before, mut after, mut rows, mut bytes) = (0, 0, 0, 0_u64);
-    let mut at = 0;
+    // By the place of a run's first file, what comes there; nothing in the places of the others.
+    let mut changed: BTreeMap<usize, Vec<ManifestFile>> = BTreeMap::new();
     for run in chosen {
-        next.files.extend(
-            manifest
-                .files
-                .get(at..run.start)
-                .unwrap_or(&[])
-                .iter()
-                .cloned(),
-        );
-        let old = manifest.files.get(run.clone()).unwrap_or(&[]);
+        let old: Vec<_> = run
+            .iter()
+            .filter_map(|at| manifest.files.get(*at))
+            .cloned()
+            .collect();
         let number = manifest.files.len().saturating_add(after);
-        let made = write_run(base, kms, workspace, &plan, (old, &schema), number)?;
+        let made = write_run(base, kms, workspace, &plan, (&old, &schema), number)?;
         before += old.len();
         after += made.files.len();
         rows += made.rows;
         bytes += made.files.iter().map(|file| file.size).sum::<u64>();
-        next.files.extend(made.files);
-        at = run.end;
+        changed.extend(run.iter().map(|at| (*at, Vec::new())));
+        changed.extend(run.first().map(|at| (*at, made.files)));
     }
-    next.files
-        .extend(manifest.files.get(at..).unwrap_or(&[]).iter().cloned());
+    for (at, file) in manifest.files.iter().enumerate() {
+        match changed.remove(&at) {
+            Some(files) => next.files.extend(files),
+            None => next.files.push(file.clone()),
+        }
+    }
     add_columns(&mut next.columns, plan.columns());
     Ok(Rewritten {
         table: change.commit(next)?,

@@ -1,7 +1,6 @@
 //! Older snapshots: which there are, and an end to them.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -10,7 +9,7 @@ use duckblind_protocol::ids::{Digest, PublicKey};
 use super::SNAPSHOTS_DIR;
 use super::change::Change;
 use super::error::TableError;
-use super::files::sync_dir;
+use super::files::{remove_below, sync_dir};
 use super::open::{At, Table, kept, snapshot_path};
 use crate::keys::OwnerKey;
 
@@ -89,7 +88,8 @@ pub fn expire(dir: &Path, owner: &OwnerKey, keep: u64) -> Result<Expired, TableE
     for number in kept(dir)? {
         if number < first_kept {
             let path = snapshot_path(dir, number);
-            fs::remove_file(&path).map_err(|error| TableError::io(&path, &error))?;
+            remove_below(dir, &format!("{SNAPSHOTS_DIR}/{number}.json"))
+                .map_err(|error| TableError::io(&path, &error))?;
             expired.snapshots += 1;
         }
     }
@@ -101,7 +101,7 @@ pub fn expire(dir: &Path, owner: &OwnerKey, keep: u64) -> Result<Expired, TableE
             continue;
         }
         let path = dir.join(&file);
-        match fs::remove_file(&path) {
+        match remove_below(dir, &file) {
             Ok(()) => {
                 expired.files += 1;
                 expired.bytes = expired.bytes.saturating_add(size);

@@ -2,10 +2,13 @@
 //! whose names are such as writers give, and only under the lock.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, FileType};
 use std::path::Path;
 
 use super::SNAPSHOTS_DIR;
+use super::error::TableError;
+use super::files::remove_below;
+use super::lock::Lock;
 use super::open::{Table, kept};
 use crate::seal::UNFINISHED;
 
@@ -13,8 +16,8 @@ use crate::seal::UNFINISHED;
 const MAX_DEPTH: usize = 64;
 
 /// Removes leftovers. What cannot be removed stays; nobody reads it.
-pub(super) fn sweep(dir: &Path, base: Option<&Table>) {
-    remove_unfinished(&dir.join(SNAPSHOTS_DIR));
+pub(super) fn sweep(dir: &Path, base: &Table) {
+    remove_unfinished(dir);
     let Some(named) = named(dir, base) else {
         // A snapshot that cannot be read may name any file.
         return;
@@ -22,11 +25,46 @@ pub(super) fn sweep(dir: &Path, base: Option<&Table>) {
     sweep_folder(dir, "", &named, 0);
 }
 
+/// Removes what a killed first seal left where there is no manifest. Data files that it did not
+/// leave are those of a table whose manifest was lost: they stay, and nothing is sealed beside them.
+pub(super) fn make_room(dir: &Path, lock: &mut Lock) -> Result<(), TableError> {
+    let failed = |error: &std::io::Error| TableError::io(dir, error);
+    if !lock.is_left_of_first().map_err(|error| failed(&error))?
+        && has_part(dir, 0).map_err(|error| failed(&error))?
+    {
+        return Err(TableError::Exists { dir: dir.into() });
+    }
+    lock.mark_first().map_err(|error| failed(&error))?;
+    remove_unfinished(dir);
+    sweep_folder(dir, "", &BTreeSet::new(), 0);
+    Ok(())
+}
+
+/// Whether a folder of data files holds one of ours.
+fn has_part(folder: &Path, depth: usize) -> std::io::Result<bool> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let (name, kind) = (entry.file_name(), entry.file_type()?);
+        let name = name.to_string_lossy();
+        if kind.is_file() && is_part(&name)
+            || is_partition(&name, kind, depth) && has_part(&entry.path(), depth + 1)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether data files may be in a directory. Links are not followed.
+fn is_partition(name: &str, kind: FileType, depth: usize) -> bool {
+    kind.is_dir() && name.contains('=') && depth < MAX_DEPTH
+}
+
 /// The files of all snapshots; `None` if one of them cannot be read.
-fn named(dir: &Path, base: Option<&Table>) -> Option<BTreeSet<String>> {
+fn named(dir: &Path, base: &Table) -> Option<BTreeSet<String>> {
     let mut named = BTreeSet::new();
     let mut left: BTreeSet<u64> = kept(dir).ok()?.into_iter().collect();
-    let mut next = base.cloned();
+    let mut next = Some(base.clone());
     while let Some(table) = next {
         left.remove(&table.manifest().snapshot);
         named.extend(table.manifest().files.iter().map(|file| file.path.clone()));
@@ -35,10 +73,10 @@ fn named(dir: &Path, base: Option<&Table>) -> Option<BTreeSet<String>> {
     left.is_empty().then_some(named)
 }
 
-/// Sweeps a folder of data files, `prefix` from the table's directory, and tells whether it is
+/// Sweeps a folder of data files, `prefix` from the table's directory `dir`, and tells whether it is
 /// empty now and was not.
-fn sweep_folder(folder: &Path, prefix: &str, named: &BTreeSet<String>, depth: usize) -> bool {
-    let Ok(entries) = fs::read_dir(folder) else {
+fn sweep_folder(dir: &Path, prefix: &str, named: &BTreeSet<String>, depth: usize) -> bool {
+    let Ok(entries) = fs::read_dir(dir.join(prefix)) else {
         return false;
     };
     // In one order on every file system.
@@ -50,10 +88,10 @@ fn sweep_folder(folder: &Path, prefix: &str, named: &BTreeSet<String>, depth: us
             let path = format!("{prefix}{name}");
             match entry.file_type() {
                 Ok(kind) if kind.is_file() && (is_unfinished(name) || is_part(name)) => {
-                    !named.contains(&path) && fs::remove_file(entry.path()).is_ok()
+                    !named.contains(&path) && remove_below(dir, &path).is_ok()
                 }
-                Ok(kind) if kind.is_dir() && name.contains('=') && depth < MAX_DEPTH => {
-                    sweep_folder(&entry.path(), &format!("{path}/"), named, depth + 1)
+                Ok(kind) if is_partition(name, kind, depth) => {
+                    sweep_folder(dir, &format!("{path}/"), named, depth + 1)
                         && fs::remove_dir(entry.path()).is_ok()
                 }
                 _ => false,
@@ -68,11 +106,16 @@ fn sweep_folder(folder: &Path, prefix: &str, named: &BTreeSet<String>, depth: us
     left == 0 && removed > 0
 }
 
-fn remove_unfinished(folder: &Path) {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    for entry in entries {
-        if entry.file_name().to_str().is_some_and(is_unfinished) {
-            let _ = fs::remove_file(entry.path());
+/// Removes manifests of older snapshots that are not whole.
+fn remove_unfinished(dir: &Path) {
+    let folder = dir.join(SNAPSHOTS_DIR);
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if let Some(name) = entry
+            .file_name()
+            .to_str()
+            .filter(|name| is_unfinished(name))
+        {
+            let _ = remove_below(dir, &format!("{SNAPSHOTS_DIR}/{name}"));
         }
     }
 }

@@ -14,7 +14,7 @@ use super::{
     At, Change, LOCK_NAME, Table, TableError, expire, rotate_keys, snapshot_path, snapshots,
 };
 use crate::keys::{KeyFile, KeyProvider, OwnerKey};
-use crate::manifest::{FILE_NAME, Manifest};
+use crate::manifest::{FILE_NAME, Layout, Manifest};
 use crate::names::KeyId;
 use crate::seal::SealOptions;
 
@@ -247,6 +247,88 @@ fn a_new_table_in_no_other_ones_place() {
     ));
     drop(change);
     assert_eq!(fs::read_dir(none.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn files_of_a_lost_manifest_stay() {
+    let partitioned = SealOptions {
+        layout: Layout {
+            partition_by: vec!["n".into()],
+            ..Layout::default()
+        },
+        ..SealOptions::default()
+    };
+    for options in [SealOptions::default(), partitioned] {
+        let made = Made::new(&[ONE], options);
+        let dir = made.dir();
+        fs::remove_file(dir.join(FILE_NAME)).unwrap();
+        fs::write(dir.join(".x.sealing"), "").unwrap();
+        let before = made.tree();
+        for lock in [true, false] {
+            if !lock {
+                let _ = fs::remove_file(dir.join(LOCK_NAME));
+            }
+            let error = Change::create(&dir, &made.owner).err().unwrap();
+            assert_eq!(error.code(), "DB-LAK-045");
+            assert_eq!(made.tree(), before);
+        }
+    }
+}
+
+#[test]
+fn files_of_a_killed_first_seal_go() {
+    let made = Made::keys_only();
+    let dir = made.dir();
+    // What a writer leaves behind that was killed: the lock as it was, and files.
+    let first = Change::create(&dir, &made.owner).unwrap();
+    let lock = fs::read(dir.join(LOCK_NAME)).unwrap();
+    drop(first);
+    let killed = tempfile::tempdir().unwrap();
+    let dir = killed.path();
+    let left = |name: &str| fs::write(dir.join(name), "x").unwrap();
+    fs::write(dir.join(LOCK_NAME), lock).unwrap();
+    fs::create_dir(dir.join("n=1")).unwrap();
+    left("part-00000-0123abcd.parquet");
+    left("n=1/part-00001-0123abcd.parquet");
+    left(".part-00002-0123abcd.parquet.sealing");
+    left("notes.txt");
+    drop(Change::create(dir, &made.owner).unwrap());
+    let names: Vec<_> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["notes.txt"]);
+    // The mark ends with the first commit.
+    let made = self::made();
+    assert_eq!(fs::read(made.dir().join(LOCK_NAME)).unwrap(), b"");
+}
+
+#[test]
+fn nothing_is_removed_through_a_link() {
+    let made = Made::new(
+        &[ONE],
+        SealOptions {
+            layout: Layout {
+                partition_by: vec!["n".into()],
+                ..Layout::default()
+            },
+            ..SealOptions::default()
+        },
+    );
+    let dir = made.dir();
+    recommit(&made, |next| next.files.truncate(1));
+    let gone = &made.open(At::Snapshot(1)).manifest().files[1].path.clone();
+    let (folder, name) = gone.split_once('/').unwrap();
+    // The directory is somewhere else now.
+    let other = tempfile::tempdir().unwrap();
+    let target = other.path().join("target");
+    fs::rename(dir.join(folder), &target).unwrap();
+    std::os::unix::fs::symlink(&target, dir.join(folder)).unwrap();
+    fs::write(target.join("part-00009-0123abcd.parquet"), "x").unwrap();
+    let error = expire(&dir, &made.owner, 1).err().unwrap();
+    assert_eq!(error.code(), "DB-LAK-091");
+    assert!(target.join(name).exists());
+    assert!(target.join("part-00009-0123abcd.parquet").exists());
 }
 
 #[test]

@@ -148,3 +148,34 @@ fn a_column_in_the_clear_must_be_allowed() {
         }
     }
 }
+
+#[test]
+fn a_data_key_of_its_own_under_the_tables_key_is_no_footer_key() {
+    let plain = Make::default().plain(&rows(1000));
+    for (name, variant) in with_column_keys() {
+        let file = variant.file(&plain);
+        let mut spec = variant.spec_for(&file);
+        spec.keys.columns.remove("id");
+        spec.columns.key_ids.insert("id".into(), "orders-v1".into());
+        spec.columns.own_keys.insert("id".into());
+        let sealed = SealedFile::open(Arc::new(file), spec).unwrap();
+        locked(&sealed, &name, "id", "orders-v1");
+    }
+}
+
+#[test]
+fn a_column_with_a_key_of_its_own_is_not_under_the_footers() {
+    let plain = Make::default().plain(&rows(100));
+    let variant = Encrypt::default();
+    let file = variant.file(&plain);
+    let mut spec = variant.spec_for(&file);
+    let ids = &mut spec.columns.key_ids;
+    ids.insert("f".into(), "orders-v1".into());
+    ids.insert("id".into(), "orders-v1:id".into());
+    let downgraded = LakeError::ColumnDowngraded {
+        column: "id".into(),
+        key_id: "orders-v1:id".into(),
+    };
+    let opened = SealedFile::open(Arc::new(file), spec).map(drop);
+    assert_eq!(opened, Err(downgraded));
+}

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::super::bloom::EMPTY;
+use super::super::layout::Content;
 use super::super::testing::{Encrypt, KEY, Make, all, all_by, rows, spec};
 use super::super::{ErrorKind, FileSpec, LakeError, ReadAt, SealedFile};
 
@@ -253,4 +255,77 @@ fn swapped_files_are_refused_by_the_aad() {
         parts.open(of_orders),
         Err(LakeError::KeyWrong { .. })
     ));
+}
+
+/// A file that its store exchanges.
+struct Exchanged {
+    files: [Vec<u8>; 2],
+    now: AtomicUsize,
+}
+
+impl ReadAt for Exchanged {
+    fn len(&self) -> u64 {
+        ReadAt::len(&self.files[0])
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> std::io::Result<()> {
+        self.files[self.now.load(Ordering::SeqCst)].read_exact_at(buf, offset)
+    }
+}
+
+#[test]
+fn bloom_filters_are_the_same_at_every_read() {
+    let make = Make {
+        bloom: true,
+        ..small()
+    };
+    let variant = Encrypt::default();
+    let good = variant.file(&make.plain(&rows(30)));
+    let right = variant.open(good.clone()).unwrap();
+    let blooms = right.slots().iter();
+    let place = blooms
+        .filter(|slot| matches!(slot.content, Content::Bloom(_)))
+        .map(|slot| slot.place..slot.end())
+        .next()
+        .unwrap();
+    let length = (place.end - place.start) as usize;
+    let read = |sealed: &SealedFile| {
+        let mut bytes = vec![0xee; length];
+        sealed.read_at(&mut bytes, place.start).map(|_| bytes)
+    };
+    let wanted = read(&right).unwrap();
+    // One byte of this very filter.
+    let bad = (4..good.len())
+        .map(|at| {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            bad
+        })
+        .find(|bad| {
+            let opened = SealedFile::open(Arc::new(bad.clone()), variant.spec_for(&good));
+            opened.is_ok_and(|sealed| read(&sealed).as_ref() != Ok(&wanted))
+        })
+        .unwrap();
+    let open = |now| {
+        let files = [good.clone(), bad.clone()];
+        let source = Arc::new(Exchanged {
+            files,
+            now: AtomicUsize::new(now),
+        });
+        let sealed = SealedFile::open(source.clone(), variant.spec_for(&good)).unwrap();
+        (source, sealed)
+    };
+    // A header that was shown, then a bitset that is not its own.
+    let (source, sealed) = open(0);
+    assert_eq!(read(&sealed).as_ref(), Ok(&wanted));
+    source.now.store(1, Ordering::SeqCst);
+    assert!(matches!(read(&sealed), Err(LakeError::Tampered { .. })));
+    source.now.store(0, Ordering::SeqCst);
+    assert_eq!(read(&sealed).as_ref(), Ok(&wanted));
+    // A header of nothing, then a bitset.
+    let (source, sealed) = open(1);
+    let empty = read(&sealed).unwrap();
+    assert!(empty.starts_with(EMPTY));
+    source.now.store(0, Ordering::SeqCst);
+    assert_eq!(read(&sealed), Ok(empty));
 }

@@ -32,6 +32,24 @@ pub enum ImportError {
         /// Why.
         why: LakeError,
     },
+    /// A key of its own was asked for, and the column has none.
+    #[error("file {file} has no key of its own for `{column}`")]
+    Column {
+        /// The file.
+        file: String,
+        /// The leaf column.
+        column: String,
+    },
+    /// Two columns that SQL cannot tell apart.
+    #[error(
+        "columns `{one}` and `{other}` have one name, for upper and lower case are the same in SQL"
+    )]
+    Names {
+        /// One name or path.
+        one: String,
+        /// The other.
+        other: String,
+    },
     /// The files differ.
     #[error("file {file} does not fit the files before it: {what}")]
     Mixed {
@@ -62,6 +80,8 @@ impl Coded for ImportError {
             Self::Table(error) => return error.code(),
             Self::Key { .. } => LakeCode::ImportKey,
             Self::File { .. } => LakeCode::ImportFile,
+            Self::Column { .. } => LakeCode::ImportColumn,
+            Self::Names { .. } => LakeCode::ImportNames,
             Self::Mixed { .. } => LakeCode::ImportMixed,
             Self::Layout { .. } => LakeCode::ImportLayout,
         }
@@ -72,9 +92,10 @@ impl Coded for ImportError {
         match self {
             Self::Table(error) => error.exit(),
             Self::Key { .. } => Exit::Rejected,
+            Self::Column { .. } => Exit::Usage,
             Self::File { why, .. } if why.kind() == ErrorKind::Unreadable => Exit::Usage,
             Self::File { why, .. } => why.exit(),
-            Self::Mixed { .. } | Self::Layout { .. } => Exit::Malformed,
+            Self::Names { .. } | Self::Mixed { .. } | Self::Layout { .. } => Exit::Malformed,
         }
     }
 
@@ -106,6 +127,10 @@ impl Coded for ImportError {
                     "give it by column, by key metadata, or give the master key that wraps it"
                 }
                 Self::File { .. } => "nothing was signed: check the file and its keys",
+                Self::Column { .. } => {
+                    "the footer's key is for it too: import it without --encrypt-column, or rewrite the file"
+                }
+                Self::Names { .. } => "rename one of them where the files are written",
                 Self::Mixed { .. } => "import them as tables of their own",
                 Self::Layout { .. } => "nothing was signed: bring the table into order first",
             }

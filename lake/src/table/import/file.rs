@@ -41,6 +41,11 @@ impl Found {
         let protection = self.columns.get(leaf)?;
         Some(*protection == ColumnProtection::Clear)
     }
+
+    /// Whether a leaf is encrypted, but under the footer's key.
+    pub(super) fn lacks_key(&self, leaf: &str) -> bool {
+        self.columns.get(leaf) == Some(&ColumnProtection::FooterKey)
+    }
 }
 
 /// A file, and what it says to everybody.
@@ -152,7 +157,8 @@ impl<'a> Foreign<'a> {
             (None, None) if about.supply_aad_prefix => {
                 return Err(failed(LakeError::AadPrefix("readers must bring it")));
             }
-            (None, _) => ManifestAad::None,
+            (None, Some(_)) => return Err(failed(LakeError::AadPrefix("the file has none"))),
+            (None, None) => ManifestAad::None,
         };
         Ok(Self {
             request,

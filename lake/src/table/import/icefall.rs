@@ -2,7 +2,7 @@
 //! are; `_manifest.json` names the newest of `_manifests/N.json`, and that the data files.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::super::error::TableError;
+use super::super::files::open_regular;
 use super::ImportError;
 use crate::keys::ForeignKeys;
 
@@ -117,7 +118,7 @@ fn read<T: DeserializeOwned>(dir: &Path, name: &str) -> Result<T, ImportError> {
     let path = dir.join(name);
     let failed = |error: &std::io::Error| TableError::io(&path, error);
     let mut bytes = Vec::new();
-    File::open(&path)
+    open_regular(&path)
         .and_then(|file| file.take(MAX_JSON).read_to_end(&mut bytes))
         .map_err(|error| failed(&error))?;
     serde_json::from_slice(&bytes).map_err(|_| ImportError::Layout {

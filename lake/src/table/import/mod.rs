@@ -16,7 +16,9 @@ use std::fs;
 use std::path::Path;
 
 use crate::keys::{ForeignKeys, Kms, OwnerKey};
-use crate::manifest::{ColumnKey, Layout, MAX_FILES, Manifest, SchemaField, VERSION};
+use crate::manifest::{
+    ColumnKey, Layout, MAX_FILES, Manifest, SchemaField, VERSION, is_plain_relative,
+};
 use crate::names::{FIRST_KEY, KeyId, TableName};
 
 use super::change::Change;
@@ -66,6 +68,14 @@ pub struct Imported {
 
 /// Imports files as a new table.
 pub fn import(request: &ImportRequest<'_>) -> Result<Imported, ImportError> {
+    for path in &request.files {
+        if !is_plain_relative(path) {
+            return Err(ImportError::Layout {
+                path: request.dir.join(path),
+                why: "this is no path of a file that a table may name",
+            });
+        }
+    }
     let change = Change::adopt(request.dir, request.owner)?;
     let mut found = Vec::new();
     for path in &request.files {
@@ -144,6 +154,9 @@ fn key_id(request: &ImportRequest<'_>, column: Option<&str>) -> String {
 
 fn manifest(request: &ImportRequest<'_>, found: &[Found]) -> Result<Manifest, ImportError> {
     let columns = columns(request, found)?;
+    let schema = schema(found)?;
+    distinct(schema.iter().map(|field| field.name.as_str()))?;
+    distinct(columns.iter().map(|column| column.path.as_str()))?;
     if let Some(own) = request.own_keys.iter().find(|own| {
         let id = key_id(request, Some(own));
         !columns
@@ -160,7 +173,7 @@ fn manifest(request: &ImportRequest<'_>, found: &[Found]) -> Result<Manifest, Im
         v: VERSION,
         table: request.table.to_string(),
         snapshot: 1,
-        schema: schema(found)?,
+        schema,
         columns,
         layout: Layout {
             plaintext_footer: found.iter().all(|file| file.plaintext_footer),
@@ -181,6 +194,12 @@ fn columns(request: &ImportRequest<'_>, found: &[Found]) -> Result<Vec<ColumnKey
     let mut columns: Vec<ColumnKey> = Vec::new();
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     for file in found {
+        if let Some(own) = request.own_keys.iter().find(|own| file.lacks_key(own)) {
+            return Err(ImportError::Column {
+                file: file.entry.path.clone(),
+                column: own.clone(),
+            });
+        }
         for leaf in &file.leaves {
             // A file without rows says nothing of its columns' protection.
             let Some(clear) = file.is_clear(leaf) else {
@@ -216,6 +235,20 @@ fn columns(request: &ImportRequest<'_>, found: &[Found]) -> Result<Vec<ColumnKey
         }
     }
     Ok(columns)
+}
+
+/// Refuses names that SQL cannot tell apart.
+fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), ImportError> {
+    let mut seen = BTreeMap::new();
+    for name in names {
+        if let Some(other) = seen.insert(name.to_lowercase(), name) {
+            return Err(ImportError::Names {
+                one: other.into(),
+                other: name.into(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The columns of all files: one type each.

@@ -323,6 +323,34 @@ fn what_does_not_open_is_not_signed() {
         own_keys: &["n"],
     };
     assert_eq!(request.run(&both()).err().unwrap().code(), "DB-LAK-100");
+    // Nor for one that is under the footer's.
+    let (made, _) = two_files(footer);
+    let request = Import {
+        made: &made,
+        prefix: None,
+        own_keys: &["w"],
+    };
+    let error = request.run(&both()).err().unwrap();
+    assert_eq!(error.code(), "DB-LAK-105");
+    assert_eq!(
+        error.to_string(),
+        "file a.parquet has no key of its own for `w`"
+    );
+    // A prefix for files that have none.
+    let request = Import {
+        made: &made,
+        prefix: Some(b"p"),
+        own_keys: &[],
+    };
+    assert_eq!(request.run(&both()).err().unwrap().code(), "DB-LAK-102");
+    // Names that are one name in SQL, in one file and in two.
+    let of = |name: &str| {
+        let numbers = Arc::new(Int64Array::from_iter_values(0..3)) as _;
+        RecordBatch::try_from_iter([(name, numbers)]).unwrap()
+    };
+    let (made, first) = two_files(footer);
+    write(&first, &of("W"), footer());
+    assert_eq!(code(&made, &both()), "DB-LAK-106");
     // A prefix that the file does not have.
     let (made, _) = two_files(|| footer().with_aad_prefix(b"p".to_vec()));
     assert_eq!(code(&made, &both()), "DB-LAK-102");
@@ -444,7 +472,66 @@ fn tables_of_icefalldb_that_are_refused() {
         fs::write(made.dir().join(name), text).unwrap();
         assert_eq!(code(&made), "DB-LAK-103", "{name}: {text}");
     }
+    for path in ["../table/rg_b.parquet", "/etc/passwd", "a//b", ".rg"] {
+        let made = icefall_table();
+        listing(&made, &serde_json::json!({ "data": path }));
+        let found = icefall(&made.dir(), &keys).unwrap();
+        let error = import(&ImportRequest {
+            dir: &made.dir(),
+            table: &"t".parse().unwrap(),
+            owner: &made.owner,
+            kms: &made.keys,
+            files: found.files,
+            keys: &keys,
+            aad_prefix: None,
+            own_keys: vec![],
+        });
+        assert_eq!(error.err().unwrap().code(), "DB-LAK-103", "{path}");
+    }
+    let made = icefall_table();
+    let (at, aside) = (made.dir().join("_manifest.json"), made.dir().join("aside"));
+    fs::rename(&at, &aside).unwrap();
+    std::os::unix::fs::symlink(&aside, &at).unwrap();
+    assert_eq!(code(&made), "DB-LAK-091");
     let made = icefall_table();
     fs::remove_file(made.dir().join("_manifest.json")).unwrap();
     assert_eq!(code(&made), "DB-LAK-091");
+}
+
+#[test]
+fn a_column_whose_own_key_is_missing_fails_alone() {
+    let (made, _) = two_files(|| {
+        footer()
+            .with_column_key("w", COLUMN.to_vec())
+            .with_column_key("n", FOOTER.to_vec())
+    });
+    let keys = foreign(&format!(
+        "{{\"footer\":\"{0}\",\"columns\":{{\"w\":\"{1}\",\"n\":\"{0}\"}}}}",
+        hex::encode(FOOTER),
+        hex::encode(COLUMN)
+    ));
+    let done = plain(&made).run(&keys).unwrap();
+    let manifest = done.table.manifest();
+    let file = &manifest.files[0];
+    // Both data keys are under the table's key; a job carries only what its query needs.
+    let some = manifest
+        .file_keys(file, &made.keys, &mut |column| column != Some("w"))
+        .unwrap();
+    let source = fs::File::open(made.dir().join(&file.path)).unwrap();
+    let source = Arc::new(crate::sealed_file::LocalFile::new(source).unwrap());
+    let sealed =
+        crate::sealed_file::SealedFile::open(source, manifest.file_spec(file, some)).unwrap();
+    let read = |at: usize| {
+        let place = sealed.places().nth(at).unwrap();
+        let mut out = vec![0; usize::try_from(place.end - place.start).unwrap()];
+        sealed.read_at(&mut out, place.start).map(drop)
+    };
+    read(1).unwrap();
+    let missing = crate::sealed_file::LakeError::ColumnKeyMissing {
+        column: "w".into(),
+        key_id: "t-v1".into(),
+    };
+    let all = sealed.places().count();
+    let failed: Vec<_> = (1..all - 1).filter_map(|at| read(at).err()).collect();
+    assert_eq!(failed, [(); 3].map(|()| missing.clone()));
 }

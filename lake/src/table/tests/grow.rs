@@ -201,8 +201,9 @@ fn small_neighbours_become_one_file() {
     let made = Made::new(&texts, SealOptions::default());
     let rows = made.rows(&made.open(At::Current));
     let before = made.tree();
-    let nothing = compact(&made.dir(), &made.owner, &made.keys, 100);
-    assert_eq!(nothing.err().unwrap().code(), "DB-LAK-099");
+    let nothing = compact(&made.dir(), &made.owner, &made.keys, 100).unwrap();
+    assert_eq!((nothing.before, nothing.after, nothing.rows), (0, 0, 0));
+    assert_eq!(nothing.table.manifest().snapshot, 1);
     assert_eq!(made.tree(), before);
     let done = compact(&made.dir(), &made.owner, &made.keys, 1 << 20).unwrap();
     assert_eq!((done.before, done.after, done.rows), (5, 1, 5));
@@ -222,6 +223,34 @@ fn small_neighbours_become_one_file() {
     let done = compact(&made.dir(), &made.owner, &made.keys, 1 << 20).unwrap();
     assert_eq!(numbers(&made.rows(&done.table)), [0, 1, 2]);
     assert_eq!(done.table.manifest().layout.sort_by, ["n"]);
+}
+
+#[test]
+fn files_of_one_partition_are_neighbours() {
+    let partitioned = SealOptions {
+        layout: Layout {
+            partition_by: vec!["n".into()],
+            ..Layout::default()
+        },
+        ..SealOptions::default()
+    };
+    let made = Made::new(&[ONE], partitioned);
+    for secret in ["c", "d"] {
+        let text = [1, 2]
+            .map(|n| format!("{{\"n\":{n},\"secret\":\"{secret}\"}}\n"))
+            .concat();
+        add(&made, &text, NewColumns::default()).unwrap();
+    }
+    let done = compact(&made.dir(), &made.owner, &made.keys, 1 << 20).unwrap();
+    assert_eq!((done.before, done.after, done.rows), (6, 2, 6));
+    let rows = made.rows(&done.table);
+    assert_eq!(numbers(&rows), [1, 1, 1, 2, 2, 2]);
+    let secrets = rows.column_by_name("secret").unwrap().as_string::<i32>();
+    let secrets: Vec<_> = secrets.iter().flatten().collect();
+    assert_eq!(secrets, ["a", "c", "d", "b", "c", "d"]);
+    let paths = done.table.manifest().files.iter();
+    let folders: Vec<_> = paths.map(|file| file.path.split('/').next()).collect();
+    assert_eq!(folders, [Some("n=1"), Some("n=2")]);
 }
 
 #[test]

@@ -77,6 +77,7 @@ pub(super) fn compact(ui: &Ui, one: &OneTable, target: u64) -> Result<(), Failur
     let done = done?;
     let manifest = done.table.manifest();
     remember(manifest)?;
+    let nothing = done.before == 0;
     let value = json!({
         "schema": "duckblind/table-compact/v1",
         "table": manifest.table,
@@ -89,6 +90,12 @@ pub(super) fn compact(ui: &Ui, one: &OneTable, target: u64) -> Result<(), Failur
         "seconds": begun.elapsed().as_secs_f64(),
     });
     ui.show(&value, || {
+        if nothing {
+            return format!(
+                "nothing to join in {}: snapshot {} stays",
+                manifest.table, manifest.snapshot
+            );
+        }
         format!(
             "joined {} files of {} into {} in {}: snapshot {}",
             done.before,
@@ -98,7 +105,11 @@ pub(super) fn compact(ui: &Ui, one: &OneTable, target: u64) -> Result<(), Failur
             manifest.snapshot,
         )
     });
-    ui.note("older snapshots keep the old files: `duckblind table expire` removes them");
+    if nothing {
+        ui.note("no two neighbouring files of one directory are small enough together");
+    } else {
+        ui.note("older snapshots keep the old files: `duckblind table expire` removes them");
+    }
     Ok(())
 }
 
