@@ -263,7 +263,10 @@ impl Manifest {
 
     /// What the engine must know to open one file, with the keys at hand.
     pub fn file_spec(&self, file: &ManifestFile, keys: FileKeys) -> FileSpec {
-        let mut columns = ColumnRules::default();
+        let mut columns = ColumnRules {
+            algorithm: Some(file.algorithm),
+            ..ColumnRules::default()
+        };
         for column in &self.columns {
             match &column.key_id {
                 None => {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use duckblind_protocol::ids::Digest;
 
 use crate::keys::{DataKey, FileKeys};
+use crate::manifest::Algorithm;
 
 /// Where the AAD prefix of a file comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +49,8 @@ impl FileSpec {
 /// encrypted and nothing is known of chunks without tags.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ColumnRules {
+    /// How pages must be encrypted, if that is known.
+    pub algorithm: Option<Algorithm>,
     /// Columns that may be in the clear. Any other column in the clear is a downgrade.
     pub clear: BTreeSet<String>,
     /// Key ids, to name in errors what is missing.
