@@ -1,8 +1,8 @@
 //! One writer at a time: `flock` on `_sealed.lock`, which ends with the process that holds it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
@@ -62,18 +62,19 @@ impl Lock {
 
     /// Whether a first seal was here that did not end.
     pub(super) fn is_left_of_first(&self) -> io::Result<bool> {
-        let mut content = Vec::new();
-        let most = FIRST.len() as u64 + 1;
-        (&self.file).take(most).read_to_end(&mut content)?;
-        Ok(content == FIRST)
+        let mut content = [0; FIRST.len() + 1];
+        let length = self.file.read_at(&mut content, 0)?;
+        Ok(content.get(..length) == Some(FIRST))
     }
 
     /// Says that a first seal is at work, durably. Until [`Lock::stay`] the file goes with the lock.
     pub(super) fn mark_first(&mut self) -> io::Result<()> {
         self.fleeting = true;
-        self.file.set_len(0)?;
-        self.file.rewind()?;
-        self.file.write_all(FIRST)?;
+        // A mark that is there stands for files that are there: it never goes, not for a moment.
+        if !self.is_left_of_first()? {
+            self.file.set_len(0)?;
+            self.file.write_all_at(FIRST, 0)?;
+        }
         self.file.sync_all()
     }
 }
