@@ -2,7 +2,7 @@
 //! keys that never leave.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use duckblind_engine::{Engine, EngineError, Settings};
 use duckblind_lake::keys::{FileKeys, Kms};
 use duckblind_lake::manifest::ManifestFile;
-use duckblind_lake::sealed_file::{LakeError, LocalFile, SealedFile};
+use duckblind_lake::sealed_file::{LakeError, SealedFile};
 
 use crate::client::JobFailure;
 use crate::error::RequesterError;
@@ -53,7 +53,7 @@ fn open_file(
     file: &ManifestFile,
     keys: FileKeys,
 ) -> Result<SealedFile, LakeError> {
-    let stored = LocalFile::new(File::open(table.dir().join(&file.path))?)?;
+    let stored = table.stored(file)?;
     let mut spec = table.manifest().file_spec(file, keys);
     spec.columns.accept_unauthenticated = table.accepted().iter().cloned().collect();
     SealedFile::open(Arc::new(stored), spec)
