@@ -137,11 +137,12 @@ impl NewTable {
 
     /// Remembers what was made.
     pub(super) fn made(mut self, manifest: &VerifiedManifest) -> Result<(), Failure> {
-        Ok(if self.instead {
-            self.seen.replace(manifest)?
+        if self.instead {
+            self.seen.replace(manifest)?;
         } else {
-            self.seen.begin(manifest)?
-        })
+            self.seen.begin(manifest)?;
+        }
+        Ok(())
     }
 }
 

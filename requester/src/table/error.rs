@@ -94,6 +94,16 @@ pub enum InputError {
         /// The name that was asked for.
         name: String,
     },
+    /// A data file that is not there, or no regular file.
+    #[error("table `{table}`: its file {} cannot be opened: {kind}", path.display())]
+    DataFile {
+        /// The table.
+        table: String,
+        /// Where it should be.
+        path: PathBuf,
+        /// Why.
+        kind: std::io::ErrorKind,
+    },
     /// A column that no table has.
     #[error("no table given has a column `{0}`")]
     NoColumn(String),
@@ -125,6 +135,7 @@ impl Coded for InputError {
             Self::Manifest { .. } => "DB-REQ-134",
             Self::OtherTable { .. } => "DB-REQ-135",
             Self::Known { .. } => "DB-REQ-137",
+            Self::DataFile { .. } => "DB-REQ-138",
             _ => self.inner().map_or("DB-REQ-069", Coded::code),
         }
     }
@@ -171,6 +182,9 @@ impl Coded for InputError {
             )),
             Self::Known { .. } => Some(
                 "choose another name; if the old table shall be forgotten, say --allow-rollback".into(),
+            ),
+            Self::DataFile { .. } => Some(
+                "restore the file; `duckblind table verify` lists what is missing".into(),
             ),
             Self::OtherTable { dir, holds, .. } => Some(format!(
                 "write --table {holds}={} and call the table {holds} in the SQL",
