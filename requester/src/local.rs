@@ -2,7 +2,7 @@
 //! keys that never leave.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use duckblind_lake::sealed_file::{LakeError, LocalFile, SealedFile};
 use crate::client::JobFailure;
 use crate::error::RequesterError;
 use crate::files::FileError;
-use crate::table::{MissingKey, SealedTable};
+use crate::table::{InputError, MissingKey, SealedTable};
 
 /// An engine with these tables and the keys that `sql` needs; also the
 /// columns that it may need and whose keys are not at hand.
@@ -34,7 +34,12 @@ pub(crate) fn open(
         let manifest = table.manifest();
         let mut files = Vec::with_capacity(manifest.files.len());
         for (file, keys) in manifest.files.iter().zip(needed.files) {
-            let opened = open_file(table, file, keys).map_err(|error| {
+            let stored = table.stored(file).map_err(|error| InputError::DataFile {
+                table: table.name().into(),
+                path: table.dir().join(&file.path),
+                kind: error.kind(),
+            })?;
+            let opened = open_file(table, file, stored, keys).map_err(|error| {
                 let mut error = EngineError::Data(error).to_job_error();
                 error.message = format!("table {}, file {}: {error}", table.name(), file.path);
                 JobFailure::failed(error, sql)
@@ -51,9 +56,9 @@ pub(crate) fn open(
 fn open_file(
     table: &SealedTable,
     file: &ManifestFile,
+    stored: LocalFile,
     keys: FileKeys,
 ) -> Result<SealedFile, LakeError> {
-    let stored = LocalFile::new(File::open(table.dir().join(&file.path))?)?;
     let mut spec = table.manifest().file_spec(file, keys);
     spec.columns.accept_unauthenticated = table.accepted().iter().cloned().collect();
     SealedFile::open(Arc::new(stored), spec)

@@ -178,7 +178,8 @@ impl Coded for KeyError {
                 let table = id.as_ref().map_or("NAME", KeyId::table);
                 let column = id.as_ref().and_then(KeyId::column);
                 let column = column.map_or_else(String::new, |path| format!(" --column {path}"));
-                format!("`duckblind keys new {table}{column}` makes one; a table that exists opens only with the key it was sealed with")
+                let text = id.as_ref().map_or_else(|| "its id".into(), ToString::to_string);
+                format!("bring the key file that has `{text}`: a new key does not open what was sealed. For a new table or column `duckblind keys new {table}{column}` makes one")
             }
             Self::Collision { name, .. } => {
                 format!("unset {name} and use a key file, which tells them apart")

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::error::KeyError;
+use super::file_lock::FileLock;
 use super::private_file;
 use super::secret::TableKey;
 use crate::names::KeyId;
@@ -20,6 +21,8 @@ pub struct KeyFile {
     /// What came through a descriptor is not written back.
     read_only: bool,
     keys: BTreeMap<String, TableKey>,
+    /// Nobody else changes the file meanwhile.
+    lock: Option<FileLock>,
 }
 
 #[derive(Deserialize)]
@@ -65,6 +68,7 @@ impl KeyFile {
             path: path.into(),
             read_only,
             keys: wire.keys,
+            lock: None,
         })
     }
 
@@ -78,9 +82,23 @@ impl KeyFile {
                 path: path.into(),
                 read_only: false,
                 keys: BTreeMap::new(),
+                lock: None,
             }),
             other => other,
         }
+    }
+
+    /// Reads a key file, or starts an empty one, for a change: until this is dropped, nobody else
+    /// can do the same. A key that another process adds is so never written over.
+    pub fn load_to_change(path: &Path) -> Result<Self, KeyError> {
+        private_file::make_folder(path)?;
+        let lock = FileLock::take(path).map_err(|error| KeyError::Io {
+            path: path.into(),
+            kind: error.kind(),
+        })?;
+        let mut file = Self::load_or_empty(path)?;
+        file.lock = Some(lock);
+        Ok(file)
     }
 
     /// Where it is, or what the descriptor is called.
@@ -134,6 +152,18 @@ impl KeyFile {
             .filter(|id| id.table() == table)
             .map(|id| id.version())
             .max()
+    }
+
+    /// Whether the file, as it is on the disk now, has these keys of this one.
+    pub fn is_stored(&self, ids: &[KeyId]) -> Result<bool, KeyError> {
+        let stored = Self::load_or_empty(&self.path)?;
+        Ok(ids
+            .iter()
+            .map(ToString::to_string)
+            .all(|id| match (self.get(&id), stored.get(&id)) {
+                (Some(one), Some(other)) => one.is_same(other),
+                _ => false,
+            }))
     }
 
     /// Writes the file, whole or not at all, mode 0600.
@@ -209,6 +239,33 @@ mod tests {
         file.generate(&[KeyId::of_table("t", 9), KeyId::of_table("tt", 11)])
             .unwrap();
         assert_eq!(file.newest_version("t"), Some(9));
+    }
+
+    #[test]
+    fn changes_at_once_lose_no_key() {
+        use std::os::unix::fs::PermissionsExt as _;
+        const THREADS: u32 = 8;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new/keys.json");
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let path = &path;
+                scope.spawn(move || {
+                    for version in 1..=5 {
+                        let mut file = KeyFile::load_to_change(path).unwrap();
+                        let id = KeyId::of_table(&format!("t{thread}"), version);
+                        file.generate(std::slice::from_ref(&id)).unwrap();
+                        assert!(!file.is_stored(std::slice::from_ref(&id)).unwrap());
+                        file.save().unwrap();
+                        assert!(file.is_stored(&[id]).unwrap());
+                    }
+                });
+            }
+        });
+        let file = KeyFile::load(&path).unwrap();
+        assert_eq!(file.ids().count(), 5 * THREADS as usize);
+        let lock = dir.path().join("new/keys.json.lock");
+        assert_eq!(lock.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -21,6 +21,11 @@ pub trait Kms {
         Ok(())
     }
 
+    /// The newest version that there are keys of for a table, if that is known here.
+    fn newest_version(&self, _table: &str) -> Option<u32> {
+        None
+    }
+
     /// Refuses two ids that have the same key, as far as that can be seen without the keys.
     fn differ(&self, _old: &str, _new: &str) -> Result<(), KeyError> {
         Ok(())
@@ -38,6 +43,10 @@ impl Kms for KeyProvider {
 
     fn distinguish(&self, ids: &[&str]) -> Result<(), KeyError> {
         KeyProvider::distinguish(self, ids)
+    }
+
+    fn newest_version(&self, table: &str) -> Option<u32> {
+        KeyProvider::newest_version(self, table)
     }
 
     fn differ(&self, old: &str, new: &str) -> Result<(), KeyError> {

@@ -3,6 +3,7 @@
 
 mod error;
 mod file_keys;
+mod file_lock;
 mod foreign;
 mod key_file;
 mod kms;
@@ -16,6 +17,7 @@ mod wrap;
 pub use crate::names::key_id;
 pub use error::KeyError;
 pub use file_keys::FileKeys;
+pub use file_lock::FileLock;
 pub use foreign::ForeignKeys;
 pub use key_file::KeyFile;
 pub use kms::Kms;

@@ -1,5 +1,6 @@
 //! The owner key: Ed25519, signs manifests. One line `ed25519-secret:<hex>`, mode 0600.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use duckblind_protocol::ids::{PublicKey, Signature};
@@ -47,6 +48,24 @@ impl OwnerKey {
         private_file::write(path, line.as_bytes(), false)
     }
 
+    /// Reads the key, or makes one if there is none; also whether it is new. Of several processes
+    /// that make one at once, all get the same.
+    pub fn load_or_new(path: &Path) -> Result<(Self, bool), KeyError> {
+        let is = |error: &KeyError, wanted| matches!(error, KeyError::Io { kind, .. } if *kind == wanted);
+        match Self::load(path) {
+            Err(error) if is(&error, ErrorKind::NotFound) => {}
+            other => return other.map(|key| (key, false)),
+        }
+        let key = Self::generate()?;
+        match key.save_new(path) {
+            Ok(()) => Ok((key, true)),
+            Err(error) if is(&error, ErrorKind::AlreadyExists) => {
+                Self::load(path).map(|key| (key, false))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// The public half.
     pub fn public(&self) -> PublicKey {
         PublicKey::of(&self.0)
@@ -76,6 +95,21 @@ mod tests {
         key.save_new(&path).unwrap();
         assert!(OwnerKey::generate().unwrap().save_new(&path).is_err());
         assert_eq!(OwnerKey::load(&path).unwrap().public(), key.public());
+    }
+
+    #[test]
+    fn made_at_once_it_is_one_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("owner.key");
+        let made: Vec<_> = std::thread::scope(|scope| {
+            let makers: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| OwnerKey::load_or_new(&path).unwrap()))
+                .collect();
+            makers.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        let public = OwnerKey::load(&path).unwrap().public();
+        assert!(made.iter().all(|(key, _)| key.public() == public));
+        assert_eq!(made.iter().filter(|(_, is_new)| *is_new).count(), 1);
     }
 
     #[test]

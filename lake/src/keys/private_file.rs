@@ -92,12 +92,7 @@ fn too_large(path: &Path) -> KeyError {
 
 /// Writes a private file whole or not at all. Without `replace`, a file that is there stays.
 pub(super) fn write(path: &Path, bytes: &[u8], replace: bool) -> Result<(), KeyError> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    if let Some(folder) = folder {
-        fs::create_dir_all(folder).map_err(|error| io(folder, &error))?;
-    }
+    make_folder(path)?;
     let temporary = temporary_beside(path)?;
     let written = write_new(&temporary, bytes).and_then(|()| {
         if replace {
@@ -111,9 +106,22 @@ pub(super) fn write(path: &Path, bytes: &[u8], replace: bool) -> Result<(), KeyE
         let _ = fs::remove_file(&temporary);
     }
     written.map_err(|error| io(path, &error))?;
-    File::open(folder.unwrap_or(Path::new(".")))
+    File::open(folder(path).unwrap_or(Path::new(".")))
         .and_then(|folder| folder.sync_all())
         .map_err(|error| io(path, &error))
+}
+
+/// Makes the directory that `path` is in.
+pub(super) fn make_folder(path: &Path) -> Result<(), KeyError> {
+    match folder(path) {
+        Some(folder) => fs::create_dir_all(folder).map_err(|error| io(folder, &error)),
+        None => Ok(()),
+    }
+}
+
+fn folder(path: &Path) -> Option<&Path> {
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

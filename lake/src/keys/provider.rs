@@ -45,6 +45,13 @@ impl KeyProvider {
         distinguish_in(ids, |name| std::env::var_os(name).is_some())
     }
 
+    /// The newest version that a key file has keys of for a table. The environment is not looked at:
+    /// a variable's name does not tell which id it is of.
+    pub fn newest_version(&self, table: &str) -> Option<u32> {
+        let files = self.files.iter();
+        files.filter_map(|file| file.newest_version(table)).max()
+    }
+
     /// The key with this id, or an error that names it and every place looked at.
     pub fn table_key(&self, id: &str) -> Result<TableKey, KeyError> {
         self.table_key_from(id, |name| std::env::var(name).ok())

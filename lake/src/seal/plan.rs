@@ -107,6 +107,17 @@ impl Plan {
         .checked()
     }
 
+    /// Of a new table, with keys of this version.
+    #[must_use]
+    pub fn at_version(mut self, version: u32) -> Self {
+        self.key_version = version;
+        for column in &mut self.columns {
+            let id = column.key_id.as_deref().and_then(KeyId::parse);
+            column.key_id = id.map(|id| id.at_version(version).to_string());
+        }
+        self
+    }
+
     /// Refuses layouts that these columns cannot have.
     fn checked(self) -> Result<Self, SealError> {
         partition::check_layout(&self)?;

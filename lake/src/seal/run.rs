@@ -16,7 +16,7 @@ use super::workspace::Workspace;
 use super::writer::{Protection, write_file};
 use crate::keys::{KeyError, Kms, OwnerKey};
 use crate::manifest::{Manifest, VERSION};
-use crate::names::TableName;
+use crate::names::{FIRST_KEY, TableName};
 use crate::table::Change;
 
 /// What to seal, and how.
@@ -70,7 +70,9 @@ pub fn seal(request: SealRequest<'_>) -> Result<Sealed, SealError> {
     } = request.options;
     let mut source = Source::open(request.inputs, &csv, None, request.progress)?;
     let schema = SchemaRef::clone(source.schema());
-    let plan = Plan::new(&table, schema, &encryption, layout)?;
+    let newest = request.kms.newest_version(table.as_str());
+    let plan =
+        Plan::new(&table, schema, &encryption, layout)?.at_version(newest.unwrap_or(FIRST_KEY));
     plan.distinguish(request.kms)?;
     let files = write_parts(change.workspace(), &plan, request.kms, &mut source, 0)?;
     let bytes = files.iter().map(|file| file.size).sum();

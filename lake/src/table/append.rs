@@ -1,11 +1,11 @@
 //! More rows for a table that exists.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowSchemaConverter;
 
-use super::change::Change;
+use super::change::{Change, Start};
 use super::error::TableError;
 use super::open::Table;
 use super::rows;
@@ -16,8 +16,8 @@ use crate::seal::{CsvOptions, Plan, Progress, SealError, Source, write_parts};
 
 /// What to append, and how.
 pub struct AppendRequest<'a> {
-    /// The table's directory.
-    pub dir: &'a Path,
+    /// The table.
+    pub start: Start<'a>,
     /// Signs the manifest.
     pub owner: &'a OwnerKey,
     /// Wraps the data keys.
@@ -59,7 +59,7 @@ pub struct Appended {
 /// ones, which are NULL in all rows before.
 pub fn append(request: AppendRequest<'_>) -> Result<Appended, TableError> {
     let kms = request.kms;
-    let mut change = Change::begin(request.dir, request.owner)?;
+    let mut change = Change::begin(request.start, request.owner)?;
     let (base, workspace) = change.parts()?;
     let target = rows::schema(base, kms)?;
     let mut source = Source::open(

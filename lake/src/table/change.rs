@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use duckblind_protocol::ids::Digest;
+
 use super::error::TableError;
 use super::files::{Unnamed, keep_manifest, read_manifest, sync_dir};
 use super::lock::Lock;
@@ -12,6 +14,38 @@ use super::sweep::{make_room, sweep};
 use crate::keys::OwnerKey;
 use crate::manifest::{FILE_NAME, Manifest, VerifiedManifest};
 use crate::seal::Workspace;
+
+/// What a change starts from: a directory with whatever it holds, or a table as it was read, which
+/// must still be the same.
+#[derive(Clone, Copy, Debug)]
+pub struct Start<'a> {
+    dir: &'a Path,
+    manifest: Option<Digest>,
+}
+
+impl<'a> From<&'a Path> for Start<'a> {
+    fn from(dir: &'a Path) -> Self {
+        Self {
+            dir,
+            manifest: None,
+        }
+    }
+}
+
+impl<'a> From<&'a PathBuf> for Start<'a> {
+    fn from(dir: &'a PathBuf) -> Self {
+        dir.as_path().into()
+    }
+}
+
+impl<'a> From<&'a Table> for Start<'a> {
+    fn from(table: &'a Table) -> Self {
+        Self {
+            dir: table.dir(),
+            manifest: Some(table.manifest().digest()),
+        }
+    }
+}
 
 const LAST_SNAPSHOT: TableError = TableError::Nothing {
     why: "the table has its last snapshot",
@@ -61,12 +95,16 @@ impl<'a> Change<'a> {
     }
 
     /// Starts from a table's current snapshot, after removing what killed writers left.
-    pub fn begin(dir: &Path, owner: &'a OwnerKey) -> Result<Self, TableError> {
+    pub fn begin<'s>(start: impl Into<Start<'s>>, owner: &'a OwnerKey) -> Result<Self, TableError> {
+        let Start { dir, manifest } = start.into();
         // Before the lock, which would be made in any directory.
         Table::open(dir, &owner.public(), At::Current)?;
         let mut lock = Lock::take(dir)?;
         lock.stay();
         let base = Table::open(dir, &owner.public(), At::Current)?;
+        if manifest.is_some_and(|read| read != base.manifest().digest()) {
+            return Err(TableError::Changed { dir: dir.into() });
+        }
         sweep(dir, &base);
         Ok(Self {
             dir: dir.into(),

@@ -30,7 +30,7 @@ mod verify;
 mod virtual_file;
 
 pub use append::{AppendRequest, Appended, NewColumns, append};
-pub use change::Change;
+pub use change::{Change, Start};
 pub use error::TableError;
 pub use export::{export_keys, wrap_key};
 pub use import::{
@@ -38,7 +38,7 @@ pub use import::{
 };
 pub use open::{At, Table, snapshot_path};
 pub use rewrite::{Rewritten, compact, rotate_data};
-pub use rotate::{next_key_ids, rotate_keys};
+pub use rotate::{Rotated, Rotation, rotate_keys};
 pub use snapshots::{Expired, Snapshot, expire, snapshots};
 pub use verify::{FileReport, verify};
 

@@ -46,7 +46,7 @@ impl Table {
         match at {
             At::Current => Ok(current),
             At::Snapshot(number) if number == current.manifest.snapshot => Ok(current),
-            At::Snapshot(number) => current.before(number),
+            At::Snapshot(number) => current.at(number),
         }
     }
 
@@ -70,8 +70,8 @@ impl Table {
         })
     }
 
-    /// An older snapshot, back along the digests.
-    fn before(&self, number: u64) -> Result<Self, TableError> {
+    /// This snapshot or an older one, back along the digests.
+    pub fn at(&self, number: u64) -> Result<Self, TableError> {
         let missing = || TableError::Snapshot {
             dir: self.dir.clone(),
             snapshot: number,
@@ -84,6 +84,26 @@ impl Table {
             found = found.previous()?.ok_or_else(missing)?;
         }
         Ok(found)
+    }
+
+    /// The digest that the manifest of snapshot `number` has in this one's history; `None` if the
+    /// manifests between are not all kept, or there was no such snapshot.
+    pub fn digest_of(&self, number: u64) -> Result<Option<Digest>, TableError> {
+        if number == self.manifest.snapshot {
+            return Ok(Some(self.manifest.digest()));
+        }
+        if number == 0 || number > self.manifest.snapshot {
+            return Ok(None);
+        }
+        let mut found = self.clone();
+        // The one after it names it, so its own manifest need not be kept.
+        while found.manifest.snapshot > number.saturating_add(1) {
+            match found.previous()? {
+                Some(previous) => found = previous,
+                None => return Ok(None),
+            }
+        }
+        Ok(found.manifest.previous)
     }
 
     /// The snapshot before this one, if it is kept.
@@ -176,11 +196,16 @@ impl Table {
     /// Opens one of its files with all keys that `kms` has.
     pub fn open_file(&self, file: &ManifestFile, kms: &dyn Kms) -> Result<SealedFile, TableError> {
         let keys = self.manifest.file_keys(file, kms, &mut |_| true)?;
-        let stored = open_regular(&self.dir.join(&file.path))
-            .and_then(LocalFile::new)
+        let stored = self
+            .stored(file)
             .map_err(|error| self.file_error(file, error.into()))?;
         SealedFile::open(Arc::new(stored), self.manifest.file_spec(file, keys))
             .map_err(|why| self.file_error(file, why))
+    }
+
+    /// The stored bytes of one of its files: a regular file, not through a link.
+    pub fn stored(&self, file: &ManifestFile) -> std::io::Result<LocalFile> {
+        open_regular(&self.dir.join(&file.path)).and_then(LocalFile::new)
     }
 
     /// An error of one of its files.

@@ -1,12 +1,11 @@
 //! Files of a table written anew: under fresh data keys, or fewer of them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use arrow::datatypes::SchemaRef;
 
 use super::append::{add_columns, plan};
-use super::change::Change;
+use super::change::{Change, Start};
 use super::error::TableError;
 use super::open::Table;
 use super::rows::{self, TableRows};
@@ -31,21 +30,25 @@ pub struct Rewritten {
 
 /// Writes every file anew under fresh data keys: the same rows in the same order. Older snapshots
 /// keep the old files and keys until they expire.
-pub fn rotate_data(dir: &Path, owner: &OwnerKey, kms: &dyn Kms) -> Result<Rewritten, TableError> {
-    rewrite(dir, owner, kms, Order::Kept, |base| {
+pub fn rotate_data<'a>(
+    start: impl Into<Start<'a>>,
+    owner: &OwnerKey,
+    kms: &dyn Kms,
+) -> Result<Rewritten, TableError> {
+    rewrite(start.into(), owner, kms, Order::Kept, |base| {
         (0..base.files.len()).map(|at| vec![at]).collect()
     })
 }
 
 /// Joins neighbouring files of one directory that are smaller than `target` bytes into files of about
 /// that size. A joined file takes the place of the first of them.
-pub fn compact(
-    dir: &Path,
+pub fn compact<'a>(
+    start: impl Into<Start<'a>>,
     owner: &OwnerKey,
     kms: &dyn Kms,
     target: u64,
 ) -> Result<Rewritten, TableError> {
-    rewrite(dir, owner, kms, Order::Sorted, |base| {
+    rewrite(start.into(), owner, kms, Order::Sorted, |base| {
         runs(&base.files, target)
     })
 }
@@ -86,13 +89,13 @@ fn runs(files: &[ManifestFile], target: u64) -> Vec<Vec<usize>> {
 }
 
 fn rewrite(
-    dir: &Path,
+    start: Start<'_>,
     owner: &OwnerKey,
     kms: &dyn Kms,
     order: Order,
     choose: impl FnOnce(&Manifest) -> Vec<Vec<usize>>,
 ) -> Result<Rewritten, TableError> {
-    let mut change = Change::begin(dir, owner)?;
+    let mut change = Change::begin(start, owner)?;
     let (base, workspace) = change.parts()?;
     let manifest = base.manifest();
     let chosen = choose(manifest);

@@ -7,7 +7,7 @@ use std::path::Path;
 use duckblind_protocol::ids::{Digest, PublicKey};
 
 use super::SNAPSHOTS_DIR;
-use super::change::Change;
+use super::change::{Change, Start};
 use super::error::TableError;
 use super::files::{remove_below, sync_dir};
 use super::open::{At, Table, kept, snapshot_path};
@@ -63,11 +63,16 @@ pub struct Expired {
 
 /// Removes all but the newest `keep` snapshots, and the files that only removed ones name. The
 /// current one always stays.
-pub fn expire(dir: &Path, owner: &OwnerKey, keep: u64) -> Result<Expired, TableError> {
-    let change = Change::begin(dir, owner)?;
+pub fn expire<'a>(
+    start: impl Into<Start<'a>>,
+    owner: &OwnerKey,
+    keep: u64,
+) -> Result<Expired, TableError> {
+    let change = Change::begin(start, owner)?;
     let Some(current) = change.base() else {
         return Ok(Expired::default());
     };
+    let dir = current.dir();
     let newest = current.manifest().snapshot;
     let first_kept = newest.saturating_sub(keep.max(1) - 1);
     let mut named = BTreeSet::new();

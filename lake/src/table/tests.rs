@@ -442,6 +442,34 @@ fn rotation_wraps_anew_and_touches_no_data() {
 }
 
 #[test]
+fn a_table_that_was_read_is_the_one_that_is_changed() {
+    let made = made();
+    let first = made.open(At::Current);
+    rotate_keys(&made.dir(), &made.owner, &made.keys).unwrap();
+    let before = made.tree();
+    let changed = rotate_keys(&first, &made.owner, &made.keys);
+    assert_eq!(code(changed), "DB-LAK-093");
+    let changed = expire(&first, &made.owner, 1).err().unwrap();
+    assert_eq!(changed.code(), "DB-LAK-093");
+    assert_eq!(made.tree(), before);
+
+    let second = made.open(At::Current);
+    let third = rotate_keys(&second, &made.owner, &made.keys).unwrap();
+    for known in [&first, &second, &third] {
+        let number = known.manifest().snapshot;
+        let digest = third.digest_of(number).unwrap();
+        assert_eq!(digest, Some(known.manifest().digest()));
+    }
+    assert_eq!(third.digest_of(0).unwrap(), None);
+    assert_eq!(third.digest_of(4).unwrap(), None);
+    // The third names the second, whose manifest is gone; nothing names the first then.
+    expire(&third, &made.owner, 1).unwrap();
+    let digest = third.digest_of(2).unwrap();
+    assert_eq!(digest, Some(second.manifest().digest()));
+    assert_eq!(third.digest_of(1).unwrap(), None);
+}
+
+#[test]
 fn rotations_that_are_refused_leave_the_table() {
     let made = made();
     let before = made.tree();

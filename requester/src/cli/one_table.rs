@@ -1,6 +1,6 @@
 //! Arguments of every command about one table and its keys.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use duckblind_lake::TableName;
 use duckblind_lake::keys::OwnerKey;
@@ -10,7 +10,8 @@ use duckblind_protocol::ids::PublicKey;
 
 use super::failure::Failure;
 use super::paths::{self, KeyArgs};
-use crate::table::SeenSnapshots;
+use super::ui::Ui;
+use crate::table::{Continuity, InputError, SeenSnapshots};
 
 /// One sealed table.
 #[derive(Debug, clap::Args)]
@@ -18,6 +19,10 @@ pub(super) struct OneTable {
     /// The table: its name, and the directory with its _sealed.json [default: NAME]
     #[arg(long = "table", short, value_name = "NAME[=DIR]")]
     table: NamedDir,
+    /// Take the table as it is although another or a newer one was seen under this name before, and
+    /// remember it
+    #[arg(long)]
+    allow_rollback: bool,
     #[command(flatten)]
     pub(super) keys: KeyArgs,
 }
@@ -32,39 +37,113 @@ impl OneTable {
     }
 
     /// The table as somebody of this owner key left it, never older than it was seen.
-    pub(super) fn open(&self, owner: &PublicKey, at: At) -> Result<Table, Failure> {
-        let table = Table::open(&self.table.dir, owner, at)?;
-        let name = &table.manifest().table;
-        if *name != self.table.name.as_str() {
-            return Err(Failure::usage(
-                format!(
-                    "{} holds table {name}, not {}",
-                    self.table.dir.display(),
-                    self.table.name
-                ),
-                Some("write --table NAME=DIR with the table's own name and directory"),
-            ));
-        }
-        if at == At::Current {
-            let mut seen = SeenSnapshots::load(&paths::seen_snapshots()?)?;
-            seen.check(table.manifest())?;
-            seen.raise(table.manifest())?;
-        }
-        Ok(table)
+    pub(super) fn open(&self, ui: &Ui, owner: &PublicKey, at: At) -> Result<Table, Failure> {
+        let mut seen = SeenSnapshots::load(&paths::seen_snapshots()?)?;
+        let name = self.table.name.as_str();
+        let given = (name, self.table.dir.as_path());
+        Ok(open(ui, &mut seen, given, owner, at, self.allow_rollback)?)
     }
 
     /// The owner key, once the table in its present state is known to be its own.
-    pub(super) fn begin(&self) -> Result<(OwnerKey, Table), Failure> {
+    pub(super) fn begin(&self, ui: &Ui) -> Result<(OwnerKey, Table), Failure> {
         let owner = self.keys.owner()?;
-        let table = self.open(&owner.public(), At::Current)?;
+        let table = self.open(ui, &owner.public(), At::Current)?;
         Ok((owner, table))
+    }
+
+    /// A new table is about to be made here.
+    pub(super) fn begin_new(&self, ui: &Ui) -> Result<(OwnerKey, NewTable), Failure> {
+        let owner = self.keys.owner()?;
+        let name = self.table.name.as_str();
+        let new = NewTable::begin(ui, &owner.public(), name, self.allow_rollback)?;
+        Ok((owner, new))
+    }
+}
+
+/// Opens a table, and refuses one that cannot come from what was seen of it. The current state is
+/// checked and remembered, whatever snapshot is asked for.
+pub(super) fn open(
+    ui: &Ui,
+    seen: &mut SeenSnapshots,
+    (name, dir): (&str, &Path),
+    owner: &PublicKey,
+    at: At,
+    allow_rollback: bool,
+) -> Result<Table, InputError> {
+    let current = Table::open(dir, owner, At::Current)?;
+    let holds = &current.manifest().table;
+    if holds != name {
+        return Err(InputError::OtherTable {
+            dir: dir.into(),
+            holds: holds.clone(),
+            name: name.into(),
+        });
+    }
+    match seen.check(&current) {
+        Err(error) if allow_rollback => {
+            ui.warning(&format!("{error}; taken as it is, and remembered"));
+            seen.replace(current.manifest())?;
+        }
+        checked => {
+            if let Continuity::Gap { seen } = checked? {
+                ui.warning(&format!(
+                    "table `{holds}`: nothing shows that it comes from snapshot {seen}, seen before: \
+                     the manifests between were expired, or somebody removed them"
+                ));
+            }
+            seen.raise(current.manifest())?;
+        }
+    }
+    match at {
+        At::Current => Ok(current),
+        At::Snapshot(number) => Ok(current.at(number)?),
     }
 }
 
 /// Remembers what was just written here.
 pub(super) fn remember(manifest: &VerifiedManifest) -> Result<(), Failure> {
     let mut seen = SeenSnapshots::load(&paths::seen_snapshots()?)?;
-    Ok(seen.replace(manifest)?)
+    Ok(seen.raise(manifest)?)
+}
+
+/// A table that is about to be made, under a name that its owner has no table of, or gives up.
+pub(super) struct NewTable {
+    seen: SeenSnapshots,
+    instead: bool,
+}
+
+impl NewTable {
+    pub(super) fn begin(
+        ui: &Ui,
+        owner: &PublicKey,
+        name: &str,
+        allow_rollback: bool,
+    ) -> Result<Self, Failure> {
+        let seen = SeenSnapshots::load(&paths::seen_snapshots()?)?;
+        let instead = match seen.check_new(owner, name) {
+            Err(error) if allow_rollback => {
+                ui.warning(&format!(
+                    "{error}; it is forgotten once the new one is made"
+                ));
+                true
+            }
+            checked => {
+                checked?;
+                false
+            }
+        };
+        Ok(Self { seen, instead })
+    }
+
+    /// Remembers what was made.
+    pub(super) fn made(mut self, manifest: &VerifiedManifest) -> Result<(), Failure> {
+        if self.instead {
+            self.seen.replace(manifest)?;
+        } else {
+            self.seen.begin(manifest)?;
+        }
+        Ok(())
+    }
 }
 
 /// `NAME[=DIR]`

@@ -8,7 +8,6 @@ use duckblind_protocol::key_file::parse_public;
 
 use super::failure::Failure;
 use super::ui::Ui;
-use crate::error::RequesterError;
 use crate::trust::Trust;
 
 /// `$XDG_CONFIG_HOME/duckblind`, or `~/.config/duckblind`.
@@ -172,13 +171,10 @@ impl KeyArgs {
     /// The owner key; made if there is none.
     pub(super) fn owner_or_new(&self, ui: &Ui) -> Result<OwnerKey, Failure> {
         let path = self.owner_key()?;
-        if !is_missing(&path) {
-            return Ok(OwnerKey::load(&path)?);
+        let (key, is_new) = OwnerKey::load_or_new(&path)?;
+        if is_new {
+            ui.note(&format!("made a new owner key: {}", path.display()));
         }
-        crate::files::create_parent(&path).map_err(RequesterError::from)?;
-        let key = OwnerKey::generate()?;
-        key.save_new(&path)?;
-        ui.note(&format!("made a new owner key: {}", path.display()));
         Ok(key)
     }
 }

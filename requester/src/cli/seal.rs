@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use duckblind_lake::keys::key_id;
+use duckblind_lake::KeyId;
 use duckblind_lake::manifest::{AadStorage, Layout, Manifest, SchemaField, VerifiedManifest};
 use duckblind_lake::seal::{
     CsvOptions, Delimiter, Encryption, Rest, SealOptions, SealRequest, seal as seal_table,
@@ -14,10 +14,10 @@ use serde_json::json;
 use super::column_types::ColumnTypes;
 use super::failure::Failure;
 use super::meter::Meter;
-use super::paths::{self, KeyArgs};
+use super::one_table::NewTable;
+use super::paths::KeyArgs;
 use super::ui::{self, Ui};
 use crate::output::visible;
-use crate::table::SeenSnapshots;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -32,13 +32,13 @@ A column with a key of its own: `duckblind keys new people --column name` makes 
 
 /// Seal CSV, JSON lines or Parquet files into an encrypted table
 ///
-/// Writes standard encrypted Parquet (one random key per file, wrapped under the table key
-/// NAME-v1) and a manifest signed with your owner key. By default everything is encrypted, footers
+/// Writes standard encrypted Parquet (one random key per file, wrapped under the table key,
+/// the newest NAME-vN) and a manifest signed with your owner key. By default everything is encrypted, footers
 /// too, and only who has the manifest can read. The inputs are not changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct SealArgs {
-    /// .csv, .tsv, .json, .jsonl, .ndjson or .parquet files, all with the same columns
+    /// .csv, .tsv, .json, .jsonl, .ndjson, .parquet, .arrow, .arrows, .feather or .ipc files, all with the same columns
     #[arg(value_name = "IN", required = true)]
     inputs: Vec<PathBuf>,
     /// The table's name in SQL
@@ -71,6 +71,9 @@ pub(super) struct SealArgs {
     /// Sort each file by this column, for faster filters. May be given often
     #[arg(long, value_name = "COLUMN")]
     sort_by: Vec<String>,
+    /// Seal although there was a table of this name before, and remember the new one instead
+    #[arg(long)]
+    allow_rollback: bool,
     #[command(flatten)]
     keys: KeyArgs,
 }
@@ -82,7 +85,7 @@ pub(super) struct CsvArgs {
     /// DECIMAL(p,s), DATE, TIMESTAMP, VARCHAR. Inferred numbers with a point are DOUBLE
     #[arg(long, value_name = "COL=TYPE[,COL=TYPE…]")]
     types: Vec<ColumnTypes>,
-    /// What separates the fields of CSV files; \\t is a tab [default: a comma, a tab in .tsv]
+    /// What separates the fields of CSV files; \t is a tab [default: a comma, a tab in .tsv]
     #[arg(long, value_name = "CHAR")]
     delimiter: Option<Delimiter>,
 }
@@ -108,10 +111,10 @@ enum Aad {
 }
 
 pub(super) fn seal(ui: &Ui, args: SealArgs) -> Result<(), Failure> {
-    let id = key_id(&args.table);
     let (encryption, layout) = (args.encryption(), args.layout());
     let keys = args.keys.provider()?;
     let owner = args.keys.owner()?;
+    let new = NewTable::begin(ui, &owner.public(), &args.table, args.allow_rollback)?;
     let separated = args.inputs.iter().any(|path| is_separated(path));
     let begun = Instant::now();
     let mut meter = Meter::new(ui);
@@ -133,7 +136,8 @@ pub(super) fn seal(ui: &Ui, args: SealArgs) -> Result<(), Failure> {
     let sealed = sealed?;
     let manifest = Digest::of(&sealed.manifest_bytes);
     let taken = VerifiedManifest::open(&sealed.manifest_bytes, &owner.public(), None)?;
-    SeenSnapshots::load(&paths::seen_snapshots()?)?.replace(&taken)?;
+    new.made(&taken)?;
+    let id = KeyId::of_table(&taken.table, taken.key_version()).to_string();
     ui.note(&columns(&taken.schema));
     let clear = clear_columns(&taken);
     if !clear.is_empty() {

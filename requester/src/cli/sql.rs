@@ -58,6 +58,7 @@ pub(super) struct SqlArgs {
 
 pub(super) async fn sql(ui: &Ui, args: SqlArgs) -> Result<(), Failure> {
     let format = args.output.format(ui.is_json())?;
+    args.check_limits()?;
     if let Some(arg) = args.tables.tables.iter().find(|arg| arg.remote.is_some()) {
         return Err(Failure::usage(
             format!("--table {} names a place in an enclave's storage", arg.name),
@@ -122,6 +123,27 @@ pub(super) async fn sql(ui: &Ui, args: SqlArgs) -> Result<(), Failure> {
 }
 
 impl SqlArgs {
+    /// What the engine would refuse as a mistake of its operator, who is the caller here.
+    fn check_limits(&self) -> Result<(), Failure> {
+        if let Some(threads) = self.threads
+            && !(1..=ENGINE_THREADS).contains(&threads)
+        {
+            return Err(Failure::usage(
+                format!("--threads {threads} is not from 1 to {ENGINE_THREADS}"),
+                Some("leave it out for one per processor"),
+            ));
+        }
+        if let Some(memory) = self.memory
+            && memory < ENGINE_MEMORY
+        {
+            return Err(Failure::usage(
+                format!("--memory is {memory} bytes: at least {ENGINE_MEMORY} (16MiB) are needed"),
+                Some("leave it out for half of what is free"),
+            ));
+        }
+        Ok(())
+    }
+
     fn settings(&self, spill: &PrivateDir) -> Settings {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Settings {
@@ -139,6 +161,9 @@ impl SqlArgs {
 
 /// More than this only helps if somebody asks for it.
 const MOST_THREADS: u32 = 64;
+/// The engine's own limits.
+const ENGINE_THREADS: u32 = 256;
+const ENGINE_MEMORY: u64 = 16 << 20;
 /// Where the system does not say what is free.
 const LEAST_MEMORY: u64 = 512 << 20;
 

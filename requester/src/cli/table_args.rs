@@ -3,10 +3,12 @@
 
 use std::path::PathBuf;
 
+use duckblind_lake::table::At;
 use duckblind_protocol::ids::PublicKey;
 use serde_json::{Value, json};
 
 use super::failure::Failure;
+use super::one_table;
 use super::paths::{self, KeyArgs, public_key};
 use super::ui::Ui;
 use crate::table::{InputError, MissingKey, SealedTable, SeenSnapshots};
@@ -49,21 +51,12 @@ impl TableArgs {
         let mut seen = SeenSnapshots::load(&paths::seen_snapshots()?)?;
         let mut tables = Vec::with_capacity(self.tables.len());
         for arg in &self.tables {
-            let snapshot = self.snapshot_of(&arg.name);
-            let table = SealedTable::open(&arg.name, &arg.dir, &owner, snapshot)?;
-            match (seen.check(table.manifest()), snapshot) {
-                // Asked for by its number: an old one is meant to be old.
-                (Err(InputError::Rollback { .. }), Some(_)) => {}
-                (Err(error), _) if self.allow_rollback => {
-                    ui.warning(&format!("{error}; taken as it is, and remembered"));
-                    seen.replace(table.manifest())?;
-                }
-                (checked, _) => {
-                    checked?;
-                    seen.raise(table.manifest())?;
-                }
-            }
-            tables.push(table);
+            let at = self
+                .snapshot_of(&arg.name)
+                .map_or(At::Current, At::Snapshot);
+            let given = (arg.name.as_str(), arg.dir.as_path());
+            let table = one_table::open(ui, &mut seen, given, &owner, at, self.allow_rollback)?;
+            tables.push(SealedTable::of(&arg.name, table)?);
         }
         self.accept(tables)
     }

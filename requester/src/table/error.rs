@@ -1,5 +1,7 @@
 //! Why a query over sealed tables cannot be put together.
 
+use std::path::PathBuf;
+
 use duckblind_lake::keys::KeyError;
 use duckblind_lake::manifest::MAX_JOB_MANIFEST;
 use duckblind_lake::names::BadTableName;
@@ -74,6 +76,34 @@ pub enum InputError {
         /// Digest of the manifest there now.
         got: Digest,
     },
+    /// A new table of a name that was taken.
+    #[error("there was a table `{table}` of this owner before")]
+    Known {
+        /// Its name.
+        table: String,
+        /// The newest snapshot seen of it.
+        seen: u64,
+    },
+    /// A directory with a table of another name.
+    #[error("{} holds table `{holds}`, not `{name}`", dir.display())]
+    OtherTable {
+        /// The directory.
+        dir: PathBuf,
+        /// The table's name in its manifest.
+        holds: String,
+        /// The name that was asked for.
+        name: String,
+    },
+    /// A data file that is not there, or no regular file.
+    #[error("table `{table}`: its file {} cannot be opened: {kind}", path.display())]
+    DataFile {
+        /// The table.
+        table: String,
+        /// Where it should be.
+        path: PathBuf,
+        /// Why.
+        kind: std::io::ErrorKind,
+    },
     /// A column that no table has.
     #[error("no table given has a column `{0}`")]
     NoColumn(String),
@@ -103,12 +133,15 @@ impl Coded for InputError {
             Self::Fork { .. } => "DB-REQ-132",
             Self::NoColumn(_) => "DB-REQ-133",
             Self::Manifest { .. } => "DB-REQ-134",
+            Self::OtherTable { .. } => "DB-REQ-135",
+            Self::Known { .. } => "DB-REQ-137",
+            Self::DataFile { .. } => "DB-REQ-138",
             _ => self.inner().map_or("DB-REQ-069", Coded::code),
         }
     }
     fn exit(&self) -> Exit {
         match self {
-            Self::Rollback { .. } | Self::Fork { .. } => Exit::Rejected,
+            Self::Rollback { .. } | Self::Fork { .. } | Self::Known { .. } => Exit::Rejected,
             _ => self.inner().map_or(Exit::Usage, Coded::exit),
         }
     }
@@ -119,6 +152,9 @@ impl Coded for InputError {
             Self::TooLarge { .. } => Some(format!("at most {MAX_SECTION} bytes")),
             Self::Manifest { .. } => Some(format!("at most {MAX_JOB_MANIFEST} bytes")),
             Self::Rollback { seen, .. } => Some(format!("snapshot {seen} or newer")),
+            Self::Known { seen, .. } => Some(format!(
+                "a name that is new, or a table that goes on from snapshot {seen}"
+            )),
             Self::Fork { seen, .. } => Some(format!("manifest {seen}, as seen before")),
             _ => self.inner().and_then(Coded::expected),
         }
@@ -140,16 +176,26 @@ impl Coded for InputError {
             Self::TooLarge { .. } | Self::Manifest { .. } => Some(
                 "`duckblind table compact` makes fewer files of a table; or name fewer tables and columns".into(),
             ),
-            Self::Rollback { seen, got, .. } => Some(format!(
+            Self::Rollback { seen, .. } => Some(format!(
                 "whoever stores the table may have put an old copy there: get snapshot {seen} back; \
-                 to look at the old one say --snapshot {got}, to go on with it --allow-rollback"
+                 to go on with the old one say --allow-rollback"
+            )),
+            Self::Known { .. } => Some(
+                "choose another name; if the old table shall be forgotten, say --allow-rollback".into(),
+            ),
+            Self::DataFile { .. } => Some(
+                "restore the file; `duckblind table verify` lists what is missing".into(),
+            ),
+            Self::OtherTable { dir, holds, .. } => Some(format!(
+                "write --table {holds}={} and call the table {holds} in the SQL",
+                dir.display()
             )),
             Self::Fork { .. } => Some(
                 "two tables of one name and owner, or somebody restored an old copy and wrote to it: \
                  find out which is right; --allow-rollback takes the one that is there"
                     .into(),
             ),
-            Self::NoColumn(_) => Some("name a column as its table's manifest does: `duckblind table show NAME=DIR`".into()),
+            Self::NoColumn(_) => Some("name a column as its table's manifest does: `duckblind table show --table NAME=DIR`".into()),
             Self::Remote(_) => Some(
                 "write --table NAME=DIR@REMOTE, with REMOTE relative and without `..`".into(),
             ),

@@ -15,12 +15,13 @@ use std::path::Path;
 
 use duckblind_lake::TableName;
 use duckblind_lake::manifest::{Algorithm, Manifest, ManifestFile, VerifiedManifest};
+use duckblind_lake::sealed_file::LocalFile;
 use duckblind_lake::table::{At, Table};
 use duckblind_protocol::ids::PublicKey;
 
 pub use error::InputError;
 pub use keys::{MissingKey, NeededKeys};
-pub use seen::SeenSnapshots;
+pub use seen::{Continuity, SeenSnapshots};
 
 /// A table whose manifest its owner signed.
 pub struct SealedTable {
@@ -38,9 +39,23 @@ impl SealedTable {
         snapshot: Option<u64>,
     ) -> Result<Self, InputError> {
         let at = snapshot.map_or(At::Current, At::Snapshot);
+        Self::of(name, Table::open(dir, owner, at)?)
+    }
+
+    /// A table that was read, under the name that its owner gave it.
+    pub fn of(name: &str, table: Table) -> Result<Self, InputError> {
+        let name: TableName = name.parse()?;
+        let holds = &table.manifest().table;
+        if holds != name.as_str() {
+            return Err(InputError::OtherTable {
+                dir: table.dir().into(),
+                holds: holds.clone(),
+                name: name.to_string(),
+            });
+        }
         Ok(Self {
-            name: name.parse()?,
-            table: Table::open(dir, owner, at)?,
+            name,
+            table,
             accepted: Vec::new(),
         })
     }
@@ -58,6 +73,11 @@ impl SealedTable {
     /// The manifest as it is on disk.
     pub fn manifest_bytes(&self) -> &[u8] {
         self.table.manifest_bytes()
+    }
+
+    /// The stored bytes of one of its files.
+    pub(crate) fn stored(&self, file: &ManifestFile) -> std::io::Result<LocalFile> {
+        self.table.stored(file)
     }
 
     /// The directory that it was read from.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use duckblind_lake::keys::{KeyFile, KeyProvider, OwnerKey, TableKey};
 use duckblind_lake::seal::{Encryption, Rest, SealOptions, SealRequest, seal};
-use duckblind_lake::table::rotate_keys;
+use duckblind_lake::table::{rotate_data, rotate_keys};
 use duckblind_protocol::coded::{Coded as _, Exit};
 
 use super::*;
@@ -40,7 +40,8 @@ impl People {
             inputs: vec![csv],
             table: "people".into(),
             out_dir: people.dir(),
-            kms: &people.keys(&ids),
+            // As before any rotation.
+            kms: &people.keys(ids.get(..3).unwrap()),
             owner: &people.owner,
             options: SealOptions {
                 encryption: Encryption::Columns {
@@ -139,19 +140,19 @@ fn tables_do_not_go_back() {
     let second = people.open();
     let mut seen = SeenSnapshots::load(&path).unwrap();
     for table in [&first, &second] {
-        seen.check(table.manifest()).unwrap();
+        assert_eq!(seen.check(&table.table).unwrap(), Continuity::Whole);
         seen.raise(table.manifest()).unwrap();
     }
     // Remembered by the next process, and not lowered by looking at the old one.
     let mut seen = SeenSnapshots::load(&path).unwrap();
-    let error = seen.check(first.manifest()).unwrap_err();
+    let error = seen.check(&first.table).unwrap_err();
     assert_eq!((error.code(), error.exit()), ("DB-REQ-131", Exit::Rejected));
     assert_eq!(error.expected().unwrap(), "snapshot 2 or newer");
     assert_eq!(error.got().unwrap(), "snapshot 1");
-    assert!(error.hint().unwrap().contains("--snapshot 1"));
+    assert!(error.hint().unwrap().contains("--allow-rollback"));
     seen.raise(first.manifest()).unwrap();
-    assert!(seen.check(first.manifest()).is_err());
-    seen.check(second.manifest()).unwrap();
+    assert!(seen.check(&first.table).is_err());
+    seen.check(&second.table).unwrap();
 
     // The old table goes on by itself, up to the same number.
     fs::write(people.dir().join("_sealed.json"), old).unwrap();
@@ -159,22 +160,60 @@ fn tables_do_not_go_back() {
     rotate_keys(&people.dir(), &people.owner, &people.all()).unwrap();
     let other = people.open();
     assert_eq!(other.manifest().snapshot, 2);
-    let error = seen.check(other.manifest()).unwrap_err();
+    let error = seen.check(&other.table).unwrap_err();
     assert_eq!((error.code(), error.exit()), ("DB-REQ-132", Exit::Rejected));
+    assert_eq!(
+        seen.raise(other.manifest()).unwrap_err().code(),
+        "DB-REQ-132"
+    );
+    // Also when it went on beyond what was seen.
+    rotate_data(&people.dir(), &people.owner, &people.all()).unwrap();
+    let later = people.open();
+    assert_eq!(later.manifest().snapshot, 3);
+    let error = seen.check(&later.table).unwrap_err();
+    assert_eq!((error.code(), error.exit()), ("DB-REQ-132", Exit::Rejected));
+    // Once nothing tells any more, it is said.
+    rotate_data(&people.dir(), &people.owner, &people.all()).unwrap();
+    fs::remove_dir_all(people.dir().join("_snapshots")).unwrap();
+    let gap = seen.check(&people.open().table).unwrap();
+    assert_eq!(gap, Continuity::Gap { seen: 2 });
     seen.replace(other.manifest()).unwrap();
     let seen = SeenSnapshots::load(&path).unwrap();
-    seen.check(other.manifest()).unwrap();
-    assert!(seen.check(second.manifest()).is_err());
+    seen.check(&other.table).unwrap();
+    assert!(seen.check(&second.table).is_err());
 
     // Another owner's table of that name is another table.
     let theirs = People::seal();
-    seen.check(theirs.open().manifest()).unwrap();
+    let others = theirs.open();
+    seen.check(&others.table).unwrap();
+    seen.check_new(&theirs.owner.public(), "people").unwrap();
+    let taken = seen.check_new(&people.owner.public(), "people");
+    let error = taken.unwrap_err();
+    assert_eq!((error.code(), error.exit()), ("DB-REQ-137", Exit::Rejected));
+    assert!(error.hint().unwrap().contains("--allow-rollback"));
 
     fs::write(&path, "{").unwrap();
     assert_eq!(
         SeenSnapshots::load(&path).err().unwrap().code(),
         "DB-REQ-006"
     );
+}
+
+#[test]
+fn processes_at_once_forget_no_table() {
+    let people: Vec<_> = (0..4).map(|_| People::seal()).collect();
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("config/snapshots.json");
+    std::thread::scope(|scope| {
+        for one in &people {
+            let mut seen = SeenSnapshots::load(&path).unwrap();
+            scope.spawn(move || seen.begin(one.open().manifest()).unwrap());
+        }
+    });
+    let seen = SeenSnapshots::load(&path).unwrap();
+    for one in &people {
+        assert!(seen.check_new(&one.owner.public(), "people").is_err());
+    }
 }
 
 #[test]
@@ -187,6 +226,8 @@ fn older_snapshots_are_read_by_their_number() {
     assert_eq!(at(Some(2)).unwrap().manifest().snapshot, 2);
     assert_eq!(at(Some(1)).unwrap().manifest().snapshot, 1);
     assert!(at(Some(3)).is_err());
+    let other = SealedTable::open("persons", &people.dir(), &owner, None);
+    assert_eq!(other.err().unwrap().code(), "DB-REQ-135");
     assert!(SealedTable::open("no name", &people.dir(), &owner, None).is_err());
 }
 

@@ -33,7 +33,7 @@ fn with_column_key(rest: Rest) -> SealOptions {
 
 fn add(made: &Made, text: &str, new_columns: NewColumns) -> Result<Appended, TableError> {
     append(AppendRequest {
-        dir: &made.dir(),
+        start: made.dir().as_path().into(),
         owner: &made.owner,
         kms: &made.keys,
         inputs: made.inputs(&[text]),

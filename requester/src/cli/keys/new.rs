@@ -9,17 +9,15 @@ use serde_json::json;
 use super::NewArgs;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
-use crate::error::RequesterError;
-use crate::files;
 
 pub(super) fn new(ui: &Ui, args: &NewArgs) -> Result<(), Failure> {
     let keys = &args.keys;
     let path = keys.key_file()?;
-    files::create_parent(&path).map_err(RequesterError::from)?;
-    let mut file = KeyFile::load_or_empty(&path)?;
+    let mut file = KeyFile::load_to_change(&path)?;
     let made = add(&mut file, args.name.as_str(), &args.column, args.bits / 8)?;
     let owner = keys.owner_or_new(ui)?;
     file.save()?;
+    drop(file);
     let owner_file = keys.owner_key()?;
     let value = json!({
         "schema": "duckblind/keys/v1",

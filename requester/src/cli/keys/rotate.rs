@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
+use duckblind_lake::KeyId;
 use duckblind_lake::keys::{KeyFile, KeyProvider};
-use duckblind_lake::table::{Table, next_key_ids, rotate_data, rotate_keys};
+use duckblind_lake::table::{Rotation, Table, rotate_data};
 use serde_json::json;
 
 use super::RotateArgs;
@@ -13,20 +14,33 @@ use crate::cli::ui::{self, Ui};
 
 pub(super) fn rotate(ui: &Ui, args: &RotateArgs) -> Result<(), Failure> {
     let begun = Instant::now();
-    let dir = args.table.dir();
-    let (owner, before) = args.table.begin()?;
+    let (owner, before) = args.table.begin(ui)?;
     if args.data {
         let kms = args.table.keys.provider()?;
         let spinner = ui.spinner("writing files anew");
-        let done = rotate_data(dir, &owner, &kms);
+        let done = rotate_data(&before, &owner, &kms);
         spinner.finish_and_clear();
         let done = done?;
         report(ui, &done.table, &[], done.bytes, begun)?;
         ui.note("older snapshots keep the old files and data keys: `duckblind table expire` removes them");
         return Ok(());
     }
-    let made = new_keys(args, &before)?;
-    let table = rotate_keys(dir, &owner, &args.table.keys.provider()?)?;
+    let rotation = Rotation::begin(&before, &owner, &args.table.keys.provider()?)?;
+    // Held to the end: no other process writes the key file meanwhile.
+    let mut file = KeyFile::load_to_change(&args.table.keys.key_file()?)?;
+    let ids = new_keys(args, &rotation, &mut file)?;
+    let rotated = rotation.wrap(&args.table.keys.provider()?)?;
+    // Once the manifest is there, the table opens with these keys only.
+    if !file.is_stored(&ids)? {
+        return Err(Failure::usage(
+            format!("the new keys are not in {}", file.path().display()),
+            Some(
+                "another program wrote the file: stop it and rotate again; the table is as it was",
+            ),
+        ));
+    }
+    let table = rotated.commit()?;
+    let made: Vec<_> = ids.iter().map(ToString::to_string).collect();
     report(ui, &table, &made, 0, begun)?;
     ui.note(
         "keep the old keys for older snapshots, until `duckblind table expire` has removed those",
@@ -34,23 +48,26 @@ pub(super) fn rotate(ui: &Ui, args: &RotateArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Makes and saves the keys of the next version before anything is wrapped under them. Those that
+/// Makes and saves the keys of the next version, before anything is wrapped under them. Those that
 /// are there already, in the environment too, serve: an earlier rotation may have ended after
 /// making them.
-fn new_keys(args: &RotateArgs, table: &Table) -> Result<Vec<String>, Failure> {
+fn new_keys(
+    args: &RotateArgs,
+    rotation: &Rotation<'_>,
+    file: &mut KeyFile,
+) -> Result<Vec<KeyId>, Failure> {
     let keys = args.table.keys.provider()?;
-    let needed = next_key_ids(table.manifest())?;
+    let needed = rotation.key_ids();
     let missing = |keys: &KeyProvider, id: &str| keys.table_key(id).is_err();
     let ids: Vec<_> = needed
         .into_iter()
         .filter(|id| missing(&keys, &id.to_string()))
         .collect();
     if !ids.is_empty() {
-        let mut file = KeyFile::load_or_empty(&args.table.keys.key_file()?)?;
         file.generate(&ids)?;
         file.save()?;
     }
-    Ok(ids.iter().map(ToString::to_string).collect())
+    Ok(ids)
 }
 
 fn report(

@@ -22,7 +22,7 @@ pub(super) fn wrap(ui: &Ui, args: &WrapArgs) -> Result<(), Failure> {
     let key = DataKey::from_slice(&bytes).map_err(|_| malformed())?;
     let kms = args.table.keys.provider()?;
     let owner = args.table.keys.owner()?.public();
-    let table = args.table.open(&owner, At::Current)?;
+    let table = args.table.open(ui, &owner, At::Current)?;
     let wrapped = wrap_key(&table, &args.file, args.column.as_deref(), &key, &kms)?;
     let value = json!({
         "schema": "duckblind/wrapped-key/v1",

@@ -15,10 +15,10 @@ use crate::cli::ui::{self, Ui};
 pub(super) fn append(ui: &Ui, args: AppendArgs) -> Result<(), Failure> {
     let begun = Instant::now();
     let kms = args.table.keys.provider()?;
-    let (owner, before) = args.table.begin()?;
+    let (owner, before) = args.table.begin(ui)?;
     let mut meter = Meter::new(ui);
     let appended = table::append(AppendRequest {
-        dir: args.table.dir(),
+        start: (&before).into(),
         owner: &owner,
         kms: &kms,
         inputs: args.inputs,
@@ -70,9 +70,9 @@ pub(super) fn append(ui: &Ui, args: AppendArgs) -> Result<(), Failure> {
 pub(super) fn compact(ui: &Ui, one: &OneTable, target: u64) -> Result<(), Failure> {
     let begun = Instant::now();
     let kms = one.keys.provider()?;
-    let (owner, _) = one.begin()?;
+    let (owner, before) = one.begin(ui)?;
     let spinner = ui.spinner("joining files");
-    let done = table::compact(one.dir(), &owner, &kms, target);
+    let done = table::compact(&before, &owner, &kms, target);
     spinner.finish_and_clear();
     let done = done?;
     let manifest = done.table.manifest();
@@ -114,8 +114,8 @@ pub(super) fn compact(ui: &Ui, one: &OneTable, target: u64) -> Result<(), Failur
 }
 
 pub(super) fn expire(ui: &Ui, one: &OneTable, keep: u64) -> Result<(), Failure> {
-    let (owner, table) = one.begin()?;
-    let expired = table::expire(one.dir(), &owner, keep)?;
+    let (owner, table) = one.begin(ui)?;
+    let expired = table::expire(&table, &owner, keep)?;
     let value = json!({
         "schema": "duckblind/table-expire/v1",
         "table": table.manifest().table,

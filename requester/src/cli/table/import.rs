@@ -8,7 +8,7 @@ use duckblind_lake::table::{self, ImportRequest, parquet_files};
 use serde_json::json;
 
 use crate::cli::failure::Failure;
-use crate::cli::one_table::{OneTable, remember};
+use crate::cli::one_table::OneTable;
 use crate::cli::ui::{self, Ui};
 use crate::output::visible;
 
@@ -59,7 +59,7 @@ pub(super) fn import(ui: &Ui, args: ImportArgs) -> Result<(), Failure> {
     let begun = Instant::now();
     let dir = args.table.dir();
     let kms = args.table.keys.provider()?;
-    let owner = args.table.keys.owner()?;
+    let (owner, new) = args.table.begin_new(ui)?;
     let given = ForeignKeys::load(&args.file_keys)?;
     let asked = args.aad_prefix.map(|prefix| prefix.0);
     let (files, keys, found) = if args.icefall {
@@ -83,7 +83,7 @@ pub(super) fn import(ui: &Ui, args: ImportArgs) -> Result<(), Failure> {
     spinner.finish_and_clear();
     let imported = imported?;
     let manifest = imported.table.manifest();
-    remember(manifest)?;
+    new.made(manifest)?;
     if !imported.clear.is_empty() {
         ui.warning(&format!(
             "NOT ENCRYPTED, readable for everybody, as the files were: {}",

@@ -12,18 +12,18 @@ use crate::cli::ui::{self, Ui};
 use crate::output::visible;
 
 impl LookArgs {
-    fn open(&self, snapshot: Option<u64>) -> Result<Table, Failure> {
+    fn open(&self, ui: &Ui, snapshot: Option<u64>) -> Result<Table, Failure> {
         let owner = match self.owner {
             Some(owner) => owner,
             None => self.table.keys.owner()?.public(),
         };
         self.table
-            .open(&owner, snapshot.map_or(At::Current, At::Snapshot))
+            .open(ui, &owner, snapshot.map_or(At::Current, At::Snapshot))
     }
 }
 
 pub(super) fn snapshots(ui: &Ui, args: &LookArgs) -> Result<(), Failure> {
-    let table = args.open(None)?;
+    let table = args.open(ui, None)?;
     let list = table::snapshots(table.dir(), &table.manifest().owner)?;
     let value = json!({
         "schema": "duckblind/table-snapshots/v1",
@@ -56,7 +56,7 @@ pub(super) fn snapshots(ui: &Ui, args: &LookArgs) -> Result<(), Failure> {
 }
 
 pub(super) fn show(ui: &Ui, args: &LookArgs, snapshot: Option<u64>) -> Result<(), Failure> {
-    let table = args.open(snapshot)?;
+    let table = args.open(ui, snapshot)?;
     let manifest = table.manifest();
     let bytes: u64 = total(manifest);
     let value = json!({
@@ -141,7 +141,7 @@ fn text(manifest: &Manifest, table: &Table, bytes: u64) -> String {
 
 pub(super) fn verify(ui: &Ui, args: &LookArgs, snapshot: Option<u64>) -> Result<(), Failure> {
     let kms = args.table.keys.provider()?;
-    let table = args.open(snapshot)?;
+    let table = args.open(ui, snapshot)?;
     let spinner = ui.spinner("checking");
     let count = table.manifest().files.len();
     let mut done = 0;

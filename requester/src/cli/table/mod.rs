@@ -64,7 +64,7 @@ pub(super) enum TableCommand {
 /// They are encrypted under the table's key unless you say otherwise. The old files are not touched.
 #[derive(Debug, clap::Args)]
 pub(super) struct AppendArgs {
-    /// .csv, .tsv, .json, .jsonl, .ndjson or .parquet files
+    /// .csv, .tsv, .json, .jsonl, .ndjson, .parquet, .arrow, .arrows, .feather or .ipc files
     #[arg(value_name = "IN", required = true)]
     inputs: Vec<PathBuf>,
     #[command(flatten)]
