@@ -56,6 +56,7 @@ impl Case {
             footer_digest: None,
             size: None,
             columns: ColumnRules {
+                algorithm: None,
                 clear: self.clear.clone(),
                 key_ids: (self.columns.keys())
                     .map(|path| (path.clone(), format!("id-of-{path}")))
