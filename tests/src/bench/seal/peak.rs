@@ -33,7 +33,10 @@ pub(super) fn measure(effort: Effort, report: &mut Report) -> Result<()> {
     let mut worst: f64 = 0.0;
     for (name, more) in [
         ("csv-peak-mib", &[][..]),
-        ("sorted-peak-mib", &["--sort-by", "l_shipdate", "--allow-rollback"]),
+        (
+            "sorted-peak-mib",
+            &["--sort-by", "l_shipdate", "--allow-rollback"],
+        ),
     ] {
         let peak = peak_mib(work.path(), &csv, more)?;
         report.add(Measured::value("seal", name, peak, "MiB"));
