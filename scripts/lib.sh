@@ -57,39 +57,40 @@ ensure_build_tools() {
     ensure_command git git "the release manifest names the source commit"
 }
 
-# ensure_venv: a throw-away Python environment with pyarrow and sev-snp-measure, named by DUCKBLIND_PYTHON.
-ensure_venv() {
-    local venv=$CACHE/venv measure='sev-snp-measure==0.0.13'
-    ensure_command python3 python3 "the tests compare with pyarrow and sev-snp-measure"
-    if ! "$venv/bin/python" -c 'import pyarrow, sevsnpmeasure' >/dev/null 2>&1; then
-        python3 -c 'import ensurepip' >/dev/null 2>&1 ||
-            ensure_package python3-venv "the tests compare with Python packages, in an environment of their own"
-        rm -rf "$venv"
-        note "making a Python environment with pyarrow and sev-snp-measure in $venv"
-        python3 -m venv "$venv"
-        "$venv/bin/pip" install --quiet --disable-pip-version-check 'pyarrow==26.0.1' "$measure" ||
-            "$venv/bin/pip" install --quiet --disable-pip-version-check pyarrow "$measure" ||
-            { rm -rf "$venv"; die "pyarrow and sev-snp-measure could not be installed into $venv"; }
+# ensure_python DIR MODULES WHY PACKAGE...: a throw-away Python environment that can import the modules.
+ensure_python() {
+    local dir=$1 modules=$2 why=$3
+    shift 3
+    ensure_command python3 python3 "$why"
+    if "$dir/bin/python" -c "import $modules" >/dev/null 2>&1; then
+        return
     fi
-    export DUCKBLIND_PYTHON=$venv/bin/python
+    python3 -c 'import ensurepip' >/dev/null 2>&1 ||
+        ensure_package python3-venv "$why, in an environment of their own"
+    rm -rf "$dir"
+    note "making a Python environment with $* in $dir"
+    python3 -m venv "$dir"
+    "$dir/bin/pip" install --quiet --disable-pip-version-check "$@" ||
+        { rm -rf "$dir"; die "$* could not be installed into $dir"; }
 }
 
-# ensure_peers: another one with what the bench compares with, named by DUCKBLIND_PEERS. DataFusion 49 is the newest
-# wheel that was built with its reader of encrypted Parquet.
+# ensure_venv: what the tests compare with, named by DUCKBLIND_PYTHON.
+ensure_venv() {
+    ensure_python "$CACHE/venv" 'pyarrow, sevsnpmeasure' "the tests compare with Python packages" \
+        'pyarrow==26.0.1' 'sev-snp-measure==0.0.13'
+    export DUCKBLIND_PYTHON=$CACHE/venv/bin/python
+}
+
+# ensure_peers: what the bench compares with. DUCKBLIND_PEERS names the Python that has it; DataFusion 49 is the newest
+# wheel that was built with its reader of encrypted Parquet. DUCKBLIND_PEER_DUCKDB names one with the newest DuckDB
+# whose cipher for its own encrypted Parquet is a package.
 ensure_peers() {
-    local peers=$CACHE/peers
-    local packages=('duckdb==2.0.0' 'datafusion==49.0.0' 'pyarrow==26.0.1')
-    ensure_command python3 python3 "the bench compares with Python packages"
-    if ! "$peers/bin/python" -c 'import duckdb, datafusion, pyarrow' >/dev/null 2>&1; then
-        python3 -c 'import ensurepip' >/dev/null 2>&1 ||
-            ensure_package python3-venv "the bench compares with Python packages, in an environment of their own"
-        rm -rf "$peers"
-        note "making a Python environment with ${packages[*]} in $peers"
-        python3 -m venv "$peers"
-        "$peers/bin/pip" install --quiet --disable-pip-version-check "${packages[@]}" ||
-            { rm -rf "$peers"; die "${packages[*]} could not be installed into $peers"; }
-    fi
-    export DUCKBLIND_PEERS=$peers/bin/python
+    local why="the bench compares with Python packages"
+    ensure_python "$CACHE/peers" 'duckdb, datafusion, pyarrow' "$why" \
+        'duckdb==2.0.0' 'datafusion==49.0.0' 'pyarrow==26.0.1'
+    ensure_python "$CACHE/peer-duckdb" 'duckdb, duckdb_extension_httpfs, pyarrow' "$why" \
+        'duckdb==1.5.5' 'duckdb-extension-httpfs==1.5.5' 'pyarrow==26.0.1'
+    export DUCKBLIND_PEERS=$CACHE/peers/bin/python DUCKBLIND_PEER_DUCKDB=$CACHE/peer-duckdb/bin/python
 }
 
 # Every output folder of DuckDB's build.

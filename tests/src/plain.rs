@@ -29,25 +29,13 @@ impl Plain {
 
     /// Makes view `name` over `files`.
     pub fn add_table(&self, name: &str, files: &[PathBuf]) -> Result<()> {
-        self.add_view(name, files, "")
-    }
-
-    /// Makes view `name` over files of the one encrypted kind that DuckDB reads itself: one key for everything, no
-    /// AAD prefix, encrypted footer.
-    pub fn add_encrypted_table(&self, name: &str, files: &[PathBuf], key: &[u8]) -> Result<()> {
-        let key = hex::encode(key);
-        let how = format!(", encryption_config = {{footer_key_value: from_hex('{key}')}}");
-        self.add_view(name, files, &how)
-    }
-
-    fn add_view(&self, name: &str, files: &[PathBuf], how: &str) -> Result<()> {
         let list = files
             .iter()
             .map(|file| Ok(format!("'{}'", quoted(file)?)))
             .collect::<Result<Vec<_>>>()?
             .join(", ");
         self.connection.execute_batch(&format!(
-            "create view \"{name}\" as select * from read_parquet([{list}]{how})"
+            "create view \"{name}\" as select * from read_parquet([{list}])"
         ))?;
         Ok(())
     }

@@ -48,6 +48,7 @@ impl Case {
                     .map(|(path, hex)| (path.clone(), key(hex)))
                     .collect(),
             },
+            algorithm: None,
             aad_prefix: match self.aad.as_str() {
                 "none" => AadPrefix::None,
                 "stored" => AadPrefix::Stored,
@@ -56,7 +57,6 @@ impl Case {
             footer_digest: None,
             size: None,
             columns: ColumnRules {
-                algorithm: None,
                 clear: self.clear.clone(),
                 key_ids: (self.columns.keys())
                     .map(|path| (path.clone(), format!("id-of-{path}")))

@@ -101,6 +101,14 @@ impl KeyFile {
         Ok(file)
     }
 
+    /// Takes the keys that the file holds now; those of a descriptor stay.
+    pub fn reload(&mut self) -> Result<(), KeyError> {
+        if !self.read_only {
+            self.keys = Self::load_or_empty(&self.path)?.keys;
+        }
+        Ok(())
+    }
+
     /// Where it is, or what the descriptor is called.
     pub fn path(&self) -> &Path {
         &self.path

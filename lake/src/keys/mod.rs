@@ -25,4 +25,4 @@ pub use material::{KeyMaterial, WrappedMaterial};
 pub use owner::OwnerKey;
 pub use provider::{KEY_DIGITS, KeyProvider, environment_name};
 pub use secret::{DataKey, TableKey};
-pub use wrap::{WRAPPED_OVERHEAD, WrapContext, unwrap, wrap};
+pub use wrap::{WrapContext, unwrap, wrap};

@@ -1,12 +1,14 @@
 //! Where table keys come from: first the environment, then key files, which may be descriptors.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 
 use zeroize::Zeroizing;
 
 use super::error::KeyError;
 use super::key_file::KeyFile;
 use super::secret::TableKey;
+use crate::names::{FIRST_KEY, KeyId};
 
 /// What the text of a key is.
 pub const KEY_DIGITS: &str = "32, 48 or 64 hex digits";
@@ -45,11 +47,31 @@ impl KeyProvider {
         distinguish_in(ids, |name| std::env::var_os(name).is_some())
     }
 
-    /// The newest version that a key file has keys of for a table. The environment is not looked at:
-    /// a variable's name does not tell which id it is of.
+    /// Reads the key files that have a path again: somebody may have added keys.
+    pub fn reload(&mut self) -> Result<(), KeyError> {
+        self.files.iter_mut().try_for_each(KeyFile::reload)
+    }
+
+    /// The newest version that there are keys of for a table.
     pub fn newest_version(&self, table: &str) -> Option<u32> {
+        self.newest_version_from(table, std::env::vars_os().map(|(name, _)| name))
+    }
+
+    fn newest_version_from(
+        &self,
+        table: &str,
+        variables: impl Iterator<Item = OsString>,
+    ) -> Option<u32> {
+        let prefix = environment_name(&format!("{table}-v"));
+        let set = variables.filter_map(|name| {
+            let version: u32 = name.to_str()?.strip_prefix(&prefix)?.parse().ok()?;
+            let id = KeyId::of_table(table, version).to_string();
+            (version >= FIRST_KEY && name.to_str() == Some(&environment_name(&id)))
+                .then_some(version)
+        });
         let files = self.files.iter();
-        files.filter_map(|file| file.newest_version(table)).max()
+        set.chain(files.filter_map(|file| file.newest_version(table)))
+            .max()
     }
 
     /// The key with this id, or an error that names it and every place looked at.
@@ -150,6 +172,34 @@ mod tests {
         assert_eq!(key("t-v1").expose(), [0x11; 16]);
         assert!(key("u-v1").is_same(&key("u-v2")));
         assert!(!key("u-v1").is_same(&key("t-v1")));
+    }
+
+    #[test]
+    fn the_newest_version_of_file_and_environment() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys.json");
+        let mut file = KeyFile::load_to_change(&path).unwrap();
+        let mut provider = KeyProvider::new([KeyFile::load_or_empty(&path).unwrap()]);
+        let newest = |provider: &KeyProvider, set: &[&str]| {
+            provider.newest_version_from("t", set.iter().map(OsString::from))
+        };
+        assert_eq!(newest(&provider, &[]), None);
+        let others = [
+            "DUCKBLIND_KEY_T_V0",
+            "DUCKBLIND_KEY_T_V07",
+            "DUCKBLIND_KEY_T_V+7",
+            "DUCKBLIND_KEY_T_V7_W",
+            "DUCKBLIND_KEY_T_V2_V7",
+            "DUCKBLIND_KEY_TT_V7",
+        ];
+        assert_eq!(newest(&provider, &others), None);
+        assert_eq!(newest(&provider, &["DUCKBLIND_KEY_T_V2"]), Some(2));
+
+        file.insert("t-v3", TableKey::generate().unwrap()).unwrap();
+        file.save().unwrap();
+        assert_eq!(newest(&provider, &["DUCKBLIND_KEY_T_V2"]), Some(2));
+        provider.reload().unwrap();
+        assert_eq!(newest(&provider, &["DUCKBLIND_KEY_T_V2"]), Some(3));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::error::KeyError;
 use super::secret::{DataKey, TableKey};
 
 /// Bytes that wrapping adds: nonce and tag.
-pub const WRAPPED_OVERHEAD: usize = NONCE_LEN + 16;
+const WRAPPED_OVERHEAD: usize = NONCE_LEN + 16;
 
 /// What a wrapped data key is bound to.
 #[derive(Clone, Copy, Debug)]

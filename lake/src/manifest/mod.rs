@@ -263,10 +263,7 @@ impl Manifest {
 
     /// What the engine must know to open one file, with the keys at hand.
     pub fn file_spec(&self, file: &ManifestFile, keys: FileKeys) -> FileSpec {
-        let mut columns = ColumnRules {
-            algorithm: Some(file.algorithm),
-            ..ColumnRules::default()
-        };
+        let mut columns = ColumnRules::default();
         for column in &self.columns {
             match &column.key_id {
                 None => {
@@ -284,6 +281,7 @@ impl Manifest {
         }
         FileSpec {
             keys,
+            algorithm: Some(file.algorithm),
             aad_prefix: match &file.aad {
                 ManifestAad::Derived => AadPrefix::Supplied(aad_prefix(&self.table, &file.file_id)),
                 ManifestAad::Given(prefix) => AadPrefix::Supplied(prefix.clone()),

@@ -141,7 +141,7 @@ fn each_rule_broken_in_turn() {
         |m| m.files[0].wrapped_keys.clear(),
         |m| m.files[0].wrapped_keys.remove(0).wrapped.clear(),
         |m| m.files[0].wrapped_keys[0].wrapped.truncate(10),
-        |m| m.files[0].wrapped_keys[0].wrapped.push(0),
+        |m| m.files[0].wrapped_keys[0].wrapped.resize(1025, 0),
         |m| m.files[0].wrapped_keys[0].key_id = "parts-v1".into(),
         |m| m.files[0].wrapped_keys[0].key_id = "orders-v2".into(),
         |m| m.files[0].wrapped_keys[0].key_id = "orders-v1:secret".into(),

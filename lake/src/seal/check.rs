@@ -108,6 +108,7 @@ fn spec(plan: &Plan, keys: &NewKeys) -> Result<FileSpec, SealError> {
     }
     Ok(FileSpec {
         keys: keys.copy()?,
+        algorithm: None,
         aad_prefix: match keys.aad_prefix() {
             Some(prefix) => AadPrefix::Supplied(prefix.to_vec()),
             None => AadPrefix::None,

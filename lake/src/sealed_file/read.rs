@@ -74,6 +74,14 @@ impl SealedFile {
             &spec.aad_prefix,
             spec.footer_digest.as_ref(),
         )?;
+        if spec
+            .algorithm
+            .is_some_and(|promised| promised != opened.algorithm)
+        {
+            return Err(LakeError::CryptoForm(
+                "another algorithm than the manifest says",
+            ));
+        }
         let (stored_end, digest) = (opened.start, opened.digest);
         let file_aad = opened.file_aad.clone();
         let made = virtual_footer::build(opened, &spec.keys, &spec.columns)?;

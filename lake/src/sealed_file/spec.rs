@@ -22,6 +22,8 @@ pub enum AadPrefix {
 pub struct FileSpec {
     /// Its data keys; the keys' labels name them in errors.
     pub keys: FileKeys,
+    /// How its pages must be encrypted, if that is known.
+    pub algorithm: Option<Algorithm>,
     /// Its AAD prefix.
     pub aad_prefix: AadPrefix,
     /// SHA-256 of its stored footer, from the manifest.
@@ -37,6 +39,7 @@ impl FileSpec {
     pub fn uniform(key: DataKey, aad_prefix: AadPrefix) -> Self {
         Self {
             keys: FileKeys::uniform(key),
+            algorithm: None,
             aad_prefix,
             footer_digest: None,
             size: None,
@@ -49,8 +52,6 @@ impl FileSpec {
 /// encrypted and nothing is known of chunks without tags.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ColumnRules {
-    /// How pages must be encrypted, if that is known.
-    pub algorithm: Option<Algorithm>,
     /// Columns that may be in the clear. Any other column in the clear is a downgrade.
     pub clear: BTreeSet<String>,
     /// Key ids, to name in errors what is missing.

@@ -60,14 +60,6 @@ pub(super) fn build(
         key,
         ..
     } = opened;
-    if rules
-        .algorithm
-        .is_some_and(|promised| promised != algorithm)
-    {
-        return Err(LakeError::CryptoForm(
-            "another algorithm than the manifest says",
-        ));
-    }
     let metadata = file_metadata::parse(&plaintext).map_err(LakeError::bad_footer)?;
     if metadata.length != plaintext.len() {
         return Err(LakeError::FooterForm("something behind its end".into()));

@@ -7,6 +7,7 @@ use duckblind_lake::keys::OwnerKey;
 use duckblind_lake::manifest::VerifiedManifest;
 use duckblind_lake::table::{At, Table};
 use duckblind_protocol::ids::PublicKey;
+use serde_json::{Value, json};
 
 use super::failure::Failure;
 use super::paths::{self, KeyArgs};
@@ -98,6 +99,20 @@ pub(super) fn open(
         At::Current => Ok(current),
         At::Snapshot(number) => Ok(current.at(number)?),
     }
+}
+
+/// What a command says to programs: of which table in which state, and `more`, an object.
+pub(super) fn described(schema: &str, manifest: &VerifiedManifest, more: Value) -> Value {
+    let mut value = json!({
+        "schema": schema,
+        "table": manifest.table,
+        "snapshot": manifest.snapshot,
+        "manifest": manifest.digest(),
+    });
+    if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
+        value.extend(more);
+    }
+    value
 }
 
 /// Remembers what was just written here.

@@ -146,6 +146,13 @@ pub(super) fn seal(ui: &Ui, args: SealArgs) -> Result<(), Failure> {
             clear.join(", ")
         ));
     }
+    let told = told_by_order(&taken);
+    if !told.is_empty() {
+        ui.warning(&format!(
+            "rows lie in the order of {}: who reads the other columns learns that order",
+            visible::line(&told.join(", "))
+        ));
+    }
     if !taken.layout.partition_by.is_empty() {
         ui.warning(&format!(
             "every value of {} is readable for everybody, in the names of directories",
@@ -217,6 +224,15 @@ impl SealArgs {
 pub(super) fn clear_columns(manifest: &Manifest) -> Vec<&str> {
     let clear = manifest.columns.iter().filter(|c| c.key_id.is_none());
     clear.map(|column| column.path.as_str()).collect()
+}
+
+/// Encrypted columns whose order the readable ones tell, since rows are sorted by them.
+fn told_by_order(manifest: &Manifest) -> Vec<&str> {
+    let clear = clear_columns(manifest);
+    let sorted = manifest.layout.sort_by.iter().map(String::as_str);
+    sorted
+        .filter(|name| !clear.is_empty() && !clear.contains(name))
+        .collect()
 }
 
 /// The columns for people: `columns: id Int64, name Utf8`.

@@ -25,7 +25,7 @@ pub const GROUPS: [&str; 6] = ["job", "attestation", "sealed", "seal", "relay", 
 /// Threads of every engine that is measured.
 const THREADS: u32 = 2;
 /// Memory of every engine that is measured.
-const MEMORY: u64 = 6 << 30;
+const MEMORY: u64 = 12 << 30;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]

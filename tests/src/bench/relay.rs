@@ -8,7 +8,7 @@ use duckblind::client::JobRequest;
 use rustix::param::clock_ticks_per_second;
 
 use super::raw_quic::RawQuic;
-use super::report::{Measured, Report, median};
+use super::report::{Measured, Report, in_turn, median};
 use super::{Effort, MEMORY, THREADS, workspace};
 use crate::client;
 use crate::options::Options;
@@ -47,22 +47,26 @@ pub(super) fn measure(effort: Effort, report: &mut Report) -> Result<()> {
     let (bytes, _) = runtime.block_on(stream(&session, &request))?;
     ensure!(bytes >= LEAST, "the stream has only {bytes} bytes");
     runtime.block_on(raw.pull(bytes))?;
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     let (mut our_cost, mut their_cost) = (Cost::default(), Cost::default());
     let (host, sender, here) = (stack.host.pid(), raw.sender(), std::process::id());
-    for _ in 0..effort.alternations().max(5) {
-        let before = Cost::now(host, here)?;
-        let (bytes, seconds) = runtime.block_on(stream(&session, &request))?;
-        our_cost.add(&before, &Cost::now(host, here)?, bytes);
-        ours.push(mib(bytes) / seconds);
-        let before = Cost::now(sender, here)?;
-        let time = runtime.block_on(raw.pull(bytes))?;
-        their_cost.add(&before, &Cost::now(sender, here)?, bytes);
-        theirs.push(mib(bytes) / time.as_secs_f64());
-    }
+    let (ours, theirs) = in_turn(
+        effort.alternations().max(5),
+        || {
+            let before = Cost::now(host, here)?;
+            let (bytes, seconds) = runtime.block_on(stream(&session, &request))?;
+            our_cost.add(&before, &Cost::now(host, here)?, bytes);
+            Ok(mib(bytes) / seconds)
+        },
+        || {
+            let before = Cost::now(sender, here)?;
+            let time = runtime.block_on(raw.pull(bytes))?;
+            their_cost.add(&before, &Cost::now(sender, here)?, bytes);
+            Ok(mib(bytes) / time.as_secs_f64())
+        },
+    )?;
     drop((session, raw, stack));
 
-    let (ours, theirs, scan) = (median(&ours), median(&theirs), scan(&input.file, bytes)?);
+    let scan = scan(&input.file, bytes)?;
     // What does not depend on how many processors the processes share: what each end computes.
     for (name, ours, theirs) in [
         ("host-cpu-s-per-gib", our_cost.sends, their_cost.sends),

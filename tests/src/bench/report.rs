@@ -98,11 +98,16 @@ pub struct Report {
 impl Report {
     /// Adds a result and shows it at once.
     pub fn add(&mut self, measured: Measured) {
+        let against = measured.against.zip(measured.ratio);
         eprintln!(
-            "  {}/{} = {}",
+            "  {}/{} = {}{}",
             measured.group,
             measured.name,
-            number(measured.value)
+            number(measured.value),
+            against.map_or_else(String::new, |(against, ratio)| format!(
+                " (against {}: {ratio:.3})",
+                number(against)
+            )),
         );
         self.results.push(measured);
     }
@@ -166,6 +171,20 @@ pub fn median(values: &[f64]) -> f64 {
     } else {
         f64::midpoint(sorted[middle - 1], sorted[middle])
     }
+}
+
+/// Measures two things in turn and gives the median of each.
+pub fn in_turn(
+    turns: usize,
+    mut one: impl FnMut() -> Result<f64>,
+    mut other: impl FnMut() -> Result<f64>,
+) -> Result<(f64, f64)> {
+    let (mut ones, mut others) = (Vec::new(), Vec::new());
+    for _ in 0..turns {
+        ones.push(one()?);
+        others.push(other()?);
+    }
+    Ok((median(&ones), median(&others)))
 }
 
 /// The geometric mean of some ratios.

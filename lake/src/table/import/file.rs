@@ -253,6 +253,7 @@ impl<'a> Foreign<'a> {
     ) -> Result<SealedFile, LakeError> {
         let spec = FileSpec {
             keys,
+            algorithm: None,
             aad_prefix: match &self.aad {
                 ManifestAad::Given(prefix) => AadPrefix::Supplied(prefix.clone()),
                 _ => AadPrefix::None,

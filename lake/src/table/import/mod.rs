@@ -143,11 +143,12 @@ fn collect(
 /// The id of the key that the data key of a column is wrapped under.
 fn key_id(request: &ImportRequest<'_>, column: Option<&str>) -> String {
     let table = request.table.as_str();
+    let version = request.kms.newest_version(table).unwrap_or(FIRST_KEY);
     match column {
         Some(path) if request.own_keys.iter().any(|own| own == path) => {
-            KeyId::of_column(table, FIRST_KEY, path)
+            KeyId::of_column(table, version, path)
         }
-        _ => KeyId::of_table(table, FIRST_KEY),
+        _ => KeyId::of_table(table, version),
     }
     .to_string()
 }

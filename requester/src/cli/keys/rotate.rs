@@ -9,27 +9,30 @@ use serde_json::json;
 
 use super::RotateArgs;
 use crate::cli::failure::Failure;
-use crate::cli::one_table::remember;
+use crate::cli::one_table::{described, remember};
 use crate::cli::ui::{self, Ui};
 
 pub(super) fn rotate(ui: &Ui, args: &RotateArgs) -> Result<(), Failure> {
     let begun = Instant::now();
     let (owner, before) = args.table.begin(ui)?;
+    // Once: a descriptor may be a pipe.
+    let mut keys = args.table.keys.provider()?;
     if args.data {
-        let kms = args.table.keys.provider()?;
         let spinner = ui.spinner("writing files anew");
-        let done = rotate_data(&before, &owner, &kms);
+        let done = rotate_data(&before, &owner, &keys);
         spinner.finish_and_clear();
         let done = done?;
         report(ui, &done.table, &[], done.bytes, begun)?;
         ui.note("older snapshots keep the old files and data keys: `duckblind table expire` removes them");
         return Ok(());
     }
-    let rotation = Rotation::begin(&before, &owner, &args.table.keys.provider()?)?;
+    let rotation = Rotation::begin(&before, &owner, &keys)?;
     // Held to the end: no other process writes the key file meanwhile.
     let mut file = KeyFile::load_to_change(&args.table.keys.key_file()?)?;
-    let ids = new_keys(args, &rotation, &mut file)?;
-    let rotated = rotation.wrap(&args.table.keys.provider()?)?;
+    keys.reload()?;
+    let ids = new_keys(&rotation, &keys, &mut file)?;
+    keys.reload()?;
+    let rotated = rotation.wrap(&keys)?;
     // Once the manifest is there, the table opens with these keys only.
     if !file.is_stored(&ids)? {
         return Err(Failure::usage(
@@ -52,16 +55,13 @@ pub(super) fn rotate(ui: &Ui, args: &RotateArgs) -> Result<(), Failure> {
 /// are there already, in the environment too, serve: an earlier rotation may have ended after
 /// making them.
 fn new_keys(
-    args: &RotateArgs,
     rotation: &Rotation<'_>,
+    keys: &KeyProvider,
     file: &mut KeyFile,
 ) -> Result<Vec<KeyId>, Failure> {
-    let keys = args.table.keys.provider()?;
-    let needed = rotation.key_ids();
-    let missing = |keys: &KeyProvider, id: &str| keys.table_key(id).is_err();
+    let needed = rotation.key_ids().into_iter();
     let ids: Vec<_> = needed
-        .into_iter()
-        .filter(|id| missing(&keys, &id.to_string()))
+        .filter(|id| keys.table_key(&id.to_string()).is_err())
         .collect();
     if !ids.is_empty() {
         file.generate(&ids)?;
@@ -79,16 +79,16 @@ fn report(
 ) -> Result<(), Failure> {
     let manifest = table.manifest();
     remember(manifest)?;
-    let value = json!({
-        "schema": "duckblind/keys-rotate/v1",
-        "table": manifest.table,
-        "snapshot": manifest.snapshot,
-        "manifest": manifest.digest(),
-        "key_version": manifest.key_version(),
-        "made": made,
-        "bytes_written": bytes,
-        "seconds": begun.elapsed().as_secs_f64(),
-    });
+    let value = described(
+        "duckblind/keys-rotate/v1",
+        manifest,
+        json!({
+            "key_version": manifest.key_version(),
+            "made": made,
+            "bytes_written": bytes,
+            "seconds": begun.elapsed().as_secs_f64(),
+        }),
+    );
     ui.show(&value, || {
         let what = match made {
             [] => format!("{} under keys v{}", manifest.table, manifest.key_version()),

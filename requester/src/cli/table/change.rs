@@ -8,7 +8,7 @@ use serde_json::json;
 use super::AppendArgs;
 use crate::cli::failure::Failure;
 use crate::cli::meter::Meter;
-use crate::cli::one_table::{OneTable, remember};
+use crate::cli::one_table::{OneTable, described, remember};
 use crate::cli::seal::clear_columns;
 use crate::cli::ui::{self, Ui};
 
@@ -44,16 +44,16 @@ pub(super) fn append(ui: &Ui, args: AppendArgs) -> Result<(), Failure> {
             clear.join(", ")
         ));
     }
-    let value = json!({
-        "schema": "duckblind/table-append/v1",
-        "table": manifest.table,
-        "snapshot": manifest.snapshot,
-        "manifest": manifest.digest(),
-        "rows": appended.rows,
-        "files": appended.files,
-        "bytes": appended.bytes,
-        "seconds": begun.elapsed().as_secs_f64(),
-    });
+    let value = described(
+        "duckblind/table-append/v1",
+        manifest,
+        json!({
+            "rows": appended.rows,
+            "files": appended.files,
+            "bytes": appended.bytes,
+            "seconds": begun.elapsed().as_secs_f64(),
+        }),
+    );
     ui.show(&value, || {
         format!(
             "appended {} ({}) to {} in {}: snapshot {}",
@@ -78,17 +78,17 @@ pub(super) fn compact(ui: &Ui, one: &OneTable, target: u64) -> Result<(), Failur
     let manifest = done.table.manifest();
     remember(manifest)?;
     let nothing = done.before == 0;
-    let value = json!({
-        "schema": "duckblind/table-compact/v1",
-        "table": manifest.table,
-        "snapshot": manifest.snapshot,
-        "manifest": manifest.digest(),
-        "files_before": done.before,
-        "files_after": done.after,
-        "rows": done.rows,
-        "bytes": done.bytes,
-        "seconds": begun.elapsed().as_secs_f64(),
-    });
+    let value = described(
+        "duckblind/table-compact/v1",
+        manifest,
+        json!({
+            "files_before": done.before,
+            "files_after": done.after,
+            "rows": done.rows,
+            "bytes": done.bytes,
+            "seconds": begun.elapsed().as_secs_f64(),
+        }),
+    );
     ui.show(&value, || {
         if nothing {
             return format!(

@@ -8,7 +8,7 @@ use duckblind_lake::table::{self, ImportRequest, parquet_files};
 use serde_json::json;
 
 use crate::cli::failure::Failure;
-use crate::cli::one_table::OneTable;
+use crate::cli::one_table::{OneTable, described};
 use crate::cli::ui::{self, Ui};
 use crate::output::visible;
 
@@ -90,20 +90,20 @@ pub(super) fn import(ui: &Ui, args: ImportArgs) -> Result<(), Failure> {
             visible::line(&imported.clear.join(", "))
         ));
     }
-    let value = json!({
-        "schema": "duckblind/table-import/v1",
-        "table": manifest.table,
-        "snapshot": manifest.snapshot,
-        "manifest": manifest.digest(),
-        "owner": manifest.owner,
-        "columns": manifest.schema,
-        "column_keys": manifest.columns,
-        "clear_columns": imported.clear,
-        "files": count,
-        "rows": imported.rows,
-        "bytes": imported.bytes,
-        "seconds": begun.elapsed().as_secs_f64(),
-    });
+    let value = described(
+        "duckblind/table-import/v1",
+        manifest,
+        json!({
+            "owner": manifest.owner,
+            "columns": manifest.schema,
+            "column_keys": manifest.columns,
+            "clear_columns": imported.clear,
+            "files": count,
+            "rows": imported.rows,
+            "bytes": imported.bytes,
+            "seconds": begun.elapsed().as_secs_f64(),
+        }),
+    );
     ui.show(&value, || {
         format!(
             "imported {} files, {} ({}), as {} in {}",

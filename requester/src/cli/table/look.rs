@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::LookArgs;
 use crate::cli::failure::Failure;
+use crate::cli::one_table::described;
 use crate::cli::ui::{self, Ui};
 use crate::output::visible;
 
@@ -59,18 +60,18 @@ pub(super) fn show(ui: &Ui, args: &LookArgs, snapshot: Option<u64>) -> Result<()
     let table = args.open(ui, snapshot)?;
     let manifest = table.manifest();
     let bytes: u64 = total(manifest);
-    let value = json!({
-        "schema": "duckblind/table/v1",
-        "table": manifest.table,
-        "snapshot": manifest.snapshot,
-        "manifest": manifest.digest(),
-        "owner": manifest.owner,
-        "columns": manifest.schema,
-        "column_keys": manifest.columns,
-        "layout": manifest.layout,
-        "bytes": bytes,
-        "files": manifest.files.iter().map(file_value).collect::<Vec<_>>(),
-    });
+    let value = described(
+        "duckblind/table/v1",
+        manifest,
+        json!({
+            "owner": manifest.owner,
+            "columns": manifest.schema,
+            "column_keys": manifest.columns,
+            "layout": manifest.layout,
+            "bytes": bytes,
+            "files": manifest.files.iter().map(file_value).collect::<Vec<_>>(),
+        }),
+    );
     ui.show(&value, || text(manifest, &table, bytes));
     Ok(())
 }
@@ -150,14 +151,14 @@ pub(super) fn verify(ui: &Ui, args: &LookArgs, snapshot: Option<u64>) -> Result<
         spinner.set_message(format!("{done} of {count}: {}", report.path));
     });
     spinner.finish_and_clear();
-    let value = json!({
-        "schema": "duckblind/table-verify/v1",
-        "table": table.manifest().table,
-        "snapshot": table.manifest().snapshot,
-        "manifest": table.manifest().digest(),
-        "whole": reports.iter().all(FileReport::is_whole),
-        "files": reports.iter().map(report_value).collect::<Vec<_>>(),
-    });
+    let value = described(
+        "duckblind/table-verify/v1",
+        table.manifest(),
+        json!({
+            "whole": reports.iter().all(FileReport::is_whole),
+            "files": reports.iter().map(report_value).collect::<Vec<_>>(),
+        }),
+    );
     ui.show(&value, || {
         let lines: Vec<_> = reports.iter().map(report_text).collect();
         lines.join("\n")

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use duckblind_lake::keys::{OwnerKey, TableKey};
 use duckblind_lake::seal::{SealOptions, SealRequest, seal, write_unencrypted};
 
-use super::super::report::{Measured, Report, median};
+use super::super::report::{Measured, Report, in_turn};
 use super::super::{Effort, workspace};
 use crate::tpch;
 
@@ -22,26 +22,32 @@ pub(super) fn measure(effort: Effort, report: &mut Report) -> Result<()> {
         .context("lineitem")?;
     let (table_key, owner) = (TableKey::generate()?, OwnerKey::generate()?);
     let bytes = fs::metadata(&input.file)?.len() as f64 / f64::from(1 << 20);
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for _ in 0..effort.alternations() {
-        let begin = Instant::now();
-        write_unencrypted(vec![input.file.clone()], clear.clone(), &mut |_| {})?;
-        theirs.push(bytes / begin.elapsed().as_secs_f64());
-        empty(&clear)?;
-        let begin = Instant::now();
-        seal(SealRequest {
-            inputs: vec![input.file.clone()],
-            table: "lineitem".to_owned(),
-            out_dir: sealed.clone(),
-            kms: &table_key,
-            owner: &owner,
-            options: SealOptions::default(),
-            progress: &mut |_| {},
-        })?;
-        ours.push(bytes / begin.elapsed().as_secs_f64());
-        empty(&sealed)?;
-    }
-    let (ours, theirs) = (median(&ours), median(&theirs));
+    let rate = |begin: Instant| bytes / begin.elapsed().as_secs_f64();
+    let (theirs, ours) = in_turn(
+        effort.alternations(),
+        || {
+            let begin = Instant::now();
+            write_unencrypted(vec![input.file.clone()], clear.clone(), &mut |_| {})?;
+            let rate = rate(begin);
+            empty(&clear)?;
+            Ok(rate)
+        },
+        || {
+            let begin = Instant::now();
+            seal(SealRequest {
+                inputs: vec![input.file.clone()],
+                table: "lineitem".to_owned(),
+                out_dir: sealed.clone(),
+                kms: &table_key,
+                owner: &owner,
+                options: SealOptions::default(),
+                progress: &mut |_| {},
+            })?;
+            let rate = rate(begin);
+            empty(&sealed)?;
+            Ok(rate)
+        },
+    )?;
     report.add(
         Measured::value("seal", "mib-per-second", ours, "MiB/s")
             .higher()

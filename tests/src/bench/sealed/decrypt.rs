@@ -10,7 +10,7 @@ use duckblind_lake::sealed_file::SealedFile;
 use parquet::file::metadata::ParquetMetaDataReader;
 
 use super::super::Effort;
-use super::super::report::{Measured, Report, median};
+use super::super::report::{Measured, Report, in_turn};
 use super::tables::Opened;
 
 /// How much of the cipher's speed has to be left.
@@ -38,21 +38,25 @@ pub(super) fn measure(sealed: &[Opened], effort: Effort, report: &mut Report) ->
     let chunks = chunks(&file, &stored)?;
     let bytes: usize = chunks.iter().flat_map(|chunk| &chunk.pages).sum();
     let raw = Raw::new(&chunks)?;
-    let mut out = vec![0; chunks.iter().map(|chunk| chunk.length).max().unwrap_or(0)];
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for _ in 0..effort.alternations() {
-        let begin = Instant::now();
-        raw.open_all(&mut out)?;
-        theirs.push(rate(bytes, begin));
-        let begin = Instant::now();
-        for chunk in &chunks {
-            let out = &mut out[..chunk.length];
-            ensure!(file.read_at(out, chunk.start)? == out.len(), "cut");
-            black_box(&out);
-        }
-        ours.push(rate(bytes, begin));
-    }
-    let (ours, theirs) = (median(&ours), median(&theirs));
+    let longest = chunks.iter().map(|chunk| chunk.length).max().unwrap_or(0);
+    let (mut out, mut raw_out) = (vec![0; longest], vec![0; longest]);
+    let (theirs, ours) = in_turn(
+        effort.alternations(),
+        || {
+            let begin = Instant::now();
+            raw.open_all(&mut raw_out)?;
+            Ok(rate(bytes, begin))
+        },
+        || {
+            let begin = Instant::now();
+            for chunk in &chunks {
+                let out = &mut out[..chunk.length];
+                ensure!(file.read_at(out, chunk.start)? == out.len(), "cut");
+                black_box(&out);
+            }
+            Ok(rate(bytes, begin))
+        },
+    )?;
     report.add(
         Measured::value("sealed", "decrypt-gb-per-second", ours, "GB/s")
             .higher()

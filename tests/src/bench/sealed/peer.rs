@@ -35,11 +35,18 @@ struct Reply {
     error: Option<String>,
 }
 
-/// The Python that has the peers; `scripts/bench` makes it.
+/// A Python with peers; `scripts/bench` makes it.
+fn python_of(variable: &str) -> Result<PathBuf> {
+    std::env::var_os(variable)
+        .map(PathBuf::from)
+        .with_context(|| {
+            format!("{variable} names no Python with the peers; run scripts/bench, which makes one")
+        })
+}
+
+/// The Python that has pyarrow.
 pub(super) fn python() -> Result<PathBuf> {
-    std::env::var_os("DUCKBLIND_PEERS").map(PathBuf::from).context(
-        "DUCKBLIND_PEERS does not name a Python with the peers; run scripts/bench, which makes one",
-    )
+    python_of("DUCKBLIND_PEERS")
 }
 
 /// A script of `tests/peers`.
@@ -52,16 +59,40 @@ pub(super) fn script(name: &str) -> PathBuf {
 impl Peer {
     /// pyarrow decrypts the columns that a query needs, DuckDB queries the Arrow tables.
     pub(super) fn pyarrow(tables: &[Opened], work: &Path) -> Result<Self> {
-        Self::start("pyarrow_duckdb.py", tables, work, false)
+        let tables = tables.iter().map(Opened::for_peers);
+        Self::start(&python()?, "pyarrow_duckdb.py", tables, work)
     }
 
     /// DataFusion with its own reader of encrypted Parquet.
     pub(super) fn datafusion(tables: &[Opened], work: &Path) -> Result<Self> {
-        Self::start("datafusion_sql.py", tables, work, true)
+        let tables = tables.iter().map(Opened::for_peers);
+        let mut peer = Self::start(&python()?, "datafusion_sql.py", tables, work)?;
+        peer.own_types = true;
+        Ok(peer)
     }
 
-    fn start(name: &str, tables: &[Opened], work: &Path, own_types: bool) -> Result<Self> {
-        let mut child = Command::new(python()?)
+    /// DuckDB over Parquet that it wrote itself, of these files: in its own encrypted form under `key`, or, with an
+    /// empty one, in the clear.
+    pub(super) fn duckdb(
+        clear: &[(&'static str, PathBuf)],
+        key: &[u8],
+        work: &Path,
+    ) -> Result<Self> {
+        let tables = clear.iter().map(|(name, path)| {
+            let file = serde_json::json!({ "path": path, "key": hex::encode(key), "aad": "" });
+            ((*name).to_owned(), serde_json::json!([file]))
+        });
+        let python = python_of("DUCKBLIND_PEER_DUCKDB")?;
+        Self::start(&python, "duckdb_encrypted.py", tables, work)
+    }
+
+    fn start(
+        python: &Path,
+        name: &str,
+        tables: impl Iterator<Item = (String, serde_json::Value)>,
+        work: &Path,
+    ) -> Result<Self> {
+        let mut child = Command::new(python)
             .arg("-B")
             .arg(script(name))
             .stdin(Stdio::piped())
@@ -75,11 +106,11 @@ impl Peer {
             requests,
             replies,
             answer: work.join(format!("{name}.arrow")),
-            own_types,
+            own_types: false,
         };
         peer.ask(&serde_json::json!({
             "threads": THREADS,
-            "tables": tables.iter().map(Opened::for_peers).collect::<serde_json::Map<_, _>>(),
+            "tables": tables.collect::<serde_json::Map<_, _>>(),
         }))
         .context(name.to_owned())?;
         Ok(peer)

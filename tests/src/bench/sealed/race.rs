@@ -1,16 +1,22 @@
 //! Several ways to answer the 22 queries, run in turn; each has to answer as plaintext DuckDB does.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use arrow::array::RecordBatch;
 use duckblind_engine::Engine;
 
+use super::super::Effort;
 use super::super::report::{geometric_mean, median};
 use crate::plain::Plain;
 use crate::rows::Answer;
 use crate::tpch::{QUERIES, Query};
+
+/// A query that was raced for as long as this has turns enough, if it also has the least number.
+const ENOUGH: Duration = Duration::from_secs(6);
+/// The most turns of one query.
+const MOST_TURNS: usize = 25;
 
 /// One way to answer a query.
 pub(super) trait Contender {
@@ -46,42 +52,61 @@ impl Judge {
     }
 }
 
-/// Median milliseconds of every contender, in their order, for every query.
+/// Milliseconds by contender, query and turn.
+pub(super) struct Times(Vec<Vec<Vec<f64>>>);
+
+impl Times {
+    /// Median milliseconds of one contender, query by query.
+    pub(super) fn medians(&self, contender: usize) -> Vec<f64> {
+        self.0[contender]
+            .iter()
+            .map(|times| median(times))
+            .collect()
+    }
+
+    /// How many times `a` takes what `b` takes, query by query: the median of the turns' ratios, since what slows
+    /// the machine for a while slows both of a turn.
+    pub(super) fn ratios(&self, a: usize, b: usize) -> Vec<f64> {
+        let turns = |(a, b): (&Vec<f64>, &Vec<f64>)| {
+            let ratios: Vec<f64> = a.iter().zip(b).map(|(a, b)| a / b).collect();
+            median(&ratios)
+        };
+        self.0[a].iter().zip(&self.0[b]).map(turns).collect()
+    }
+
+    /// The geometric mean of [`Self::ratios`].
+    pub(super) fn mean_ratio(&self, a: usize, b: usize) -> f64 {
+        geometric_mean(&self.ratios(a, b))
+    }
+}
+
+/// Lets the contenders answer every query in turn, short queries more often than long ones.
 pub(super) fn race(
     contenders: &mut [&mut dyn Contender],
     judge: &Judge,
-    alternations: usize,
-) -> Result<Vec<Vec<f64>>> {
-    let mut medians = vec![Vec::new(); contenders.len()];
+    effort: Effort,
+) -> Result<Times> {
+    let mut times = vec![Vec::new(); contenders.len()];
     for query in &QUERIES {
         for (number, contender) in contenders.iter_mut().enumerate() {
             judge
                 .check(query, *contender)
                 .with_context(|| format!("query {}, contender {number}", query.number))?;
+            times[number].push(Vec::new());
         }
-        let mut times = vec![Vec::new(); contenders.len()];
-        for turn in 0..alternations {
+        let begin = Instant::now();
+        let mut turn = 0;
+        while turn < effort.alternations() || turn < MOST_TURNS && begin.elapsed() < ENOUGH {
             for place in 0..contenders.len() {
                 // Nobody is always the one who comes after the slowest.
                 let next = (place + turn) % contenders.len();
-                times[next].push(contenders[next].run(query.sql)?);
+                let took = contenders[next].run(query.sql)?;
+                times[next].last_mut().context("pushed above")?.push(took);
             }
-        }
-        for (medians, times) in medians.iter_mut().zip(&times) {
-            medians.push(median(times));
+            turn += 1;
         }
     }
-    Ok(medians)
-}
-
-/// How many times `a` takes what `b` takes, query by query.
-pub(super) fn ratios(a: &[f64], b: &[f64]) -> Vec<f64> {
-    a.iter().zip(b).map(|(a, b)| a / b).collect()
-}
-
-/// The geometric mean of [`ratios`].
-pub(super) fn mean_ratio(a: &[f64], b: &[f64]) -> f64 {
-    geometric_mean(&ratios(a, b))
+    Ok(Times(times))
 }
 
 impl Contender for Plain {

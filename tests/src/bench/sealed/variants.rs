@@ -11,10 +11,10 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::super::report::{Measured, Report};
 use super::super::{Effort, MEMORY, THREADS, workspace};
 use super::peer::Peer;
-use super::race::{Contender, Fresh, Judge, mean_ratio, race};
+use super::race::{Contender, Fresh, Judge, race};
 use super::tables::{Opened, Pyarrow, clear_with_pyarrow, in_the_clear, ours};
 use crate::plain::Plain;
-use crate::tpch::{QUERIES, Table};
+use crate::tpch::Table;
 
 /// How far a variant may be behind the default.
 const VARIANT: f64 = 1.02;
@@ -44,8 +44,8 @@ pub(super) fn measure(
             .collect::<Result<_>>()?;
         let mut plain = in_the_clear(tables, work.path())?;
         let mut ours = ours(&sealed)?;
-        let times = race(&mut [&mut plain, &mut ours], judge, effort.alternations())?;
-        let mean = mean_ratio(&times[1], &times[0]);
+        let times = race(&mut [&mut plain, &mut ours], judge, effort)?;
+        let mean = times.mean_ratio(1, 0);
         report.add(Measured::ratio("sealed", name, mean).target(uniform * VARIANT));
     }
     let work = workspace()?;
@@ -114,18 +114,16 @@ fn ctr(
     let times = race(
         &mut [&mut plain, &mut warm, &mut fresh_plain, &mut fresh],
         judge,
-        effort.alternations(),
+        effort,
     )?;
-    let (mean, first) = (
-        mean_ratio(&times[1], &times[0]),
-        mean_ratio(&times[3], &times[2]),
-    );
+    let (mean, first) = (times.mean_ratio(1, 0), times.mean_ratio(3, 2));
     report.add(Measured::ratio("sealed", "geomean-ctr", mean).target(uniform * VARIANT));
     report.add(Measured::ratio("sealed", "first-geomean-ctr", first));
     Ok(())
 }
 
-/// Files of the one kind that DuckDB and DataFusion read themselves: one key, no AAD prefix.
+/// Files of the one kind that DataFusion reads: one key, no AAD prefix. DuckDB, which reads its own kind only, gets the
+/// same rows in files of its own.
 fn peers(
     tables: &[Table],
     clear: &[(&'static str, PathBuf)],
@@ -136,39 +134,30 @@ fn peers(
     let work = workspace()?;
     let sealed = encrypt(tables, "AES_GCM_V1", work.path())?;
     let (mut plain, mut ours) = (plaintext(clear)?, ours(&sealed)?);
-    let mut duckdb = Plain::open(THREADS, MEMORY)?;
-    for table in &sealed {
-        let files: Vec<PathBuf> = table.paths().map(Path::to_owned).collect();
-        duckdb.add_encrypted_table(table.name(), &files, KEY)?;
-    }
     let mut datafusion = Peer::datafusion(&sealed, work.path())?;
-    // What DuckDB's own reader does not read is said, and the others race without it.
-    let read = QUERIES
-        .iter()
-        .try_for_each(|query| duckdb.stream(query.sql).map(drop));
-    let mut contenders: Vec<&mut dyn Contender> = vec![&mut plain, &mut ours, &mut datafusion];
-    if let Err(error) = &read {
-        eprintln!("  sealed/vs-duckdb-encrypted: DuckDB's own reader fails on the files: {error}");
-    } else {
-        contenders.push(&mut duckdb);
+    let mut duckdb = Peer::duckdb(clear, KEY, work.path())?;
+    let mut duckdb_clear = Peer::duckdb(clear, &[], work.path())?;
+    let mut contenders: [&mut dyn Contender; 5] = [
+        &mut plain,
+        &mut ours,
+        &mut datafusion,
+        &mut duckdb,
+        &mut duckdb_clear,
+    ];
+    let times = race(&mut contenders, judge, effort)?;
+    for (name, peer) in [("vs-datafusion", 2), ("vs-duckdb-encrypted", 3)] {
+        report.add(Measured::ratio("sealed", name, times.mean_ratio(peer, 1)).higher());
     }
-    let times = race(&mut contenders, judge, effort.alternations())?;
-    let [plain, ours, datafusion, duckdb @ ..] = times.as_slice() else {
-        unreachable!("three contenders or four");
-    };
-    let mut ratio = |name: &str, a: &[f64], b: &[f64]| {
-        report.add(Measured::ratio("sealed", name, mean_ratio(a, b)).higher());
-    };
-    ratio("vs-datafusion", datafusion, ours);
-    if let [duckdb] = duckdb {
-        ratio("vs-duckdb-encrypted", duckdb, ours);
-        let cost = mean_ratio(duckdb, plain);
-        report.add(Measured::ratio("sealed", "geomean-duckdb-encrypted", cost));
+    for (name, with, without) in [
+        ("geomean-no-aad", 1, 0),
+        ("geomean-datafusion", 2, 0),
+        ("geomean-duckdb-encrypted", 3, 4),
+    ] {
+        report.add(Measured::ratio(
+            "sealed",
+            name,
+            times.mean_ratio(with, without),
+        ));
     }
-    let mut cost = |name: &str, a: &[f64]| {
-        report.add(Measured::ratio("sealed", name, mean_ratio(a, plain)));
-    };
-    cost("geomean-no-aad", ours);
-    cost("geomean-datafusion", datafusion);
     Ok(())
 }
