@@ -14,7 +14,7 @@ use super::csv_lines::{BadQuote, Lines, line_of_record};
 use super::csv_options::{ColumnType, CsvOptions};
 use super::csv_types::Guess;
 use super::error::SealError;
-use super::input::{Batches, Input, MAX_RECORD, TEXT_BATCH_ROWS, unreadable};
+use super::input::{Batches, Input, MAX_RECORD, text_batch_rows, unreadable};
 use super::progress::{Counted, Passed};
 
 /// Bytes after which a batch ends early,
@@ -219,6 +219,8 @@ fn header(input: &Input, delimiter: u8) -> Result<Vec<String>, SealError> {
 struct Records {
     input: Input,
     delimiter: u8,
+    /// Most rows of a batch.
+    most: usize,
     reader: Counted<BufReader<File>>,
     decoder: Decoder,
     /// Records given out, the header among them.
@@ -233,14 +235,16 @@ impl Records {
         schema: SchemaRef,
         passed: &Passed,
     ) -> Result<Self, SealError> {
+        let most = text_batch_rows(schema.fields().len());
         Ok(Self {
             input: input.clone(),
             delimiter,
+            most,
             reader: input.open(passed)?,
             decoder: ReaderBuilder::new(schema)
                 .with_header(true)
                 .with_delimiter(delimiter)
-                .with_batch_size(TEXT_BATCH_ROWS)
+                .with_batch_size(most)
                 .build_decoder(),
             given: 1,
             lines: Lines::new(delimiter),
@@ -272,8 +276,8 @@ impl Records {
             if at_end {
                 self.lines.end().map_err(|bad| self.bad_quote(bad))?;
             }
-            let buffered = TEXT_BATCH_ROWS - self.decoder.capacity();
-            if taken == 0 || buffered == TEXT_BATCH_ROWS {
+            let buffered = self.most - self.decoder.capacity();
+            if taken == 0 || buffered == self.most {
                 break;
             }
             let long = since_batch >= BATCH_BYTES && taken == length;

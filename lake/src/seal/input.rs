@@ -13,12 +13,17 @@ use super::error::SealError;
 use super::progress::{Counted, Passed};
 use super::{arrow_in, csv, json, parquet_in};
 
-/// Rows read at a time from text: a batch of long rows must still fit into memory.
-pub(super) const TEXT_BATCH_ROWS: usize = 1024;
+/// Most rows read at a time from text: a batch of long rows must still fit into memory.
+const TEXT_BATCH_ROWS: usize = 1024;
 /// Bytes of rows after which a batch ends early.
 pub(super) const BATCH_BYTES: usize = 8 << 20;
 /// Longest record of a text input, in bytes.
 pub(super) const MAX_RECORD: u64 = 16 << 20;
+
+/// Rows read at a time from text with so many columns: decoders make room for every field of a batch.
+pub(super) fn text_batch_rows(columns: usize) -> usize {
+    (BATCH_BYTES / 16 / columns.max(1)).clamp(16, TEXT_BATCH_ROWS)
+}
 
 /// A format that can be sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use arrow::record_batch::RecordBatch;
 use serde_json::Value;
 
 use super::error::SealError;
-use super::input::{BATCH_BYTES, Batches, Input, MAX_RECORD, TEXT_BATCH_ROWS, unreadable};
+use super::input::{BATCH_BYTES, Batches, Input, MAX_RECORD, text_batch_rows, unreadable};
 use super::progress::{Counted, Passed};
 
 /// Columns of all JSON inputs together.
@@ -78,11 +78,13 @@ pub(super) fn batches(
     schema: &SchemaRef,
     passed: &Passed,
 ) -> Result<Batches, SealError> {
+    let most = text_batch_rows(schema.fields().len());
     let mut lines = Lines {
         input: input.clone(),
+        most,
         reader: input.open(passed)?,
         decoder: ReaderBuilder::new(SchemaRef::clone(schema))
-            .with_batch_size(TEXT_BATCH_ROWS)
+            .with_batch_size(most)
             .with_coerce_primitive(true)
             .build_decoder()
             .map_err(|error| SealError::Parquet(error.to_string()))?,
@@ -95,6 +97,8 @@ pub(super) fn batches(
 
 struct Lines {
     input: Input,
+    /// Most rows of a batch.
+    most: usize,
     reader: Counted<BufReader<File>>,
     decoder: Decoder,
     /// Rows given so far.
@@ -105,7 +109,7 @@ impl Lines {
     fn batch(&mut self) -> Result<Option<RecordBatch>, SealError> {
         let mut line = Vec::new();
         let mut size = 0;
-        while self.decoder.len() < TEXT_BATCH_ROWS && size < BATCH_BYTES {
+        while self.decoder.len() < self.most && size < BATCH_BYTES {
             line.clear();
             let read = (&mut self.reader)
                 .take(MAX_RECORD)

@@ -15,7 +15,9 @@ use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 use duckblind_protocol::coded::{Coded as _, Exit};
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::basic::{Compression, ZstdLevel};
 use parquet::encryption::decrypt::FileDecryptionProperties;
+use parquet::file::metadata::ParquetMetaDataReader;
 
 use super::*;
 use crate::keys::{OwnerKey, TableKey};
@@ -242,6 +244,60 @@ fn parquet_and_its_unencrypted_twin() {
                     .any(|window| window == b"duckblind" || window == b"ARROW:sch")
             );
         }
+    }
+}
+
+/// The more columns, the less each may take: codec and dictionaries change, the rows do not.
+#[test]
+fn thousands_of_columns() {
+    for (columns, codec, dictionary) in [
+        (1024_usize, Compression::ZSTD(ZstdLevel::default()), true),
+        (1025, Compression::ZSTD(ZstdLevel::default()), false),
+        (2049, Compression::LZ4_RAW, false),
+    ] {
+        let names: Vec<_> = (0..columns).map(|at| format!("c{at}")).collect();
+        let row = |n: usize| -> Vec<_> { (0..columns).map(|at| (at * n).to_string()).collect() };
+        let rows: Vec<_> = (0..300).map(|n| row(n).join(",")).collect();
+        let bench = Bench::new();
+        let csv = bench.input(
+            "w.csv",
+            format!("{}\n{}\n", names.join(","), rows.join("\n")),
+        );
+        let batch = bench.round_trip(&[csv]).remove(0);
+        assert_eq!(as_text(&batch)[1..], rows);
+
+        let bench = Bench::new();
+        let object = |n: usize| {
+            let fields = names.iter().zip(row(n));
+            let fields: Vec<_> = fields
+                .map(|(name, value)| format!("\"{name}\":{value}"))
+                .collect();
+            format!("{{{}}}\n", fields.join(","))
+        };
+        let json = bench.input("w.jsonl", (0..300).map(object).collect::<String>());
+        assert_eq!(bench.round_trip(&[json]).remove(0), batch);
+
+        let clear = bench.dir.path().join("clear");
+        let input = bench.input(
+            "o.csv",
+            format!("{}\n{}\n", names.join(","), rows.join("\n")),
+        );
+        let clear = write_unencrypted(vec![input], clear, &mut |_| {}).unwrap();
+        let file = fs::File::open(&clear.files[0]).unwrap();
+        let metadata = ParquetMetaDataReader::new()
+            .parse_and_finish(&file)
+            .unwrap();
+        let chunk = metadata.row_group(0).column(7);
+        assert_eq!(
+            chunk.dictionary_page_offset().is_some(),
+            dictionary,
+            "{columns}"
+        );
+        assert_eq!(
+            std::mem::discriminant(&chunk.compression()),
+            std::mem::discriminant(&codec),
+            "{columns}"
+        );
     }
 }
 

@@ -25,6 +25,14 @@ const MAX_CHUNKS: usize = 32_768;
 /// Row groups after which a new file begins; the format ends at 32,767.
 const MAX_ROW_GROUPS: usize = 8192;
 
+/// What every column takes beyond its rows: that much less is left for them.
+const COLUMN_MEMORY: usize = 8 << 10;
+/// Leaf columns beyond which none gets a dictionary: one in the making takes some 100 KiB before its
+/// first value.
+const MAX_DICTIONARIES: usize = 1024;
+/// Leaf columns beyond which zstd's contexts, one for each, would take too much memory.
+const MAX_CONTEXTS: usize = 2048;
+
 /// How a file is protected.
 #[derive(Clone, Copy)]
 pub enum Protection<'a> {
@@ -80,10 +88,12 @@ pub(super) fn write_rows(
         kind: error.kind(),
     };
     let handle = file.try_clone().map_err(io)?;
+    let leaves = schema.flattened_fields().len();
+    let most = row_group_memory(leaves);
     let mut writer = ArrowWriter::try_new(
         file,
         SchemaRef::clone(schema),
-        Some(properties(encryption)?),
+        Some(properties(leaves, encryption)?),
     )?;
     let mut written = Written {
         rows: 0,
@@ -93,7 +103,7 @@ pub(super) fn write_rows(
         let batch = batch?;
         writer.write(&batch)?;
         written.rows += batch.num_rows() as u64;
-        if writer.memory_size() > ROW_GROUP_MEMORY {
+        if writer.memory_size() > most {
             writer.flush()?;
         }
         if is_full(writer.flushed_row_groups()) {
@@ -111,16 +121,30 @@ fn is_full(groups: &[RowGroupMetaData]) -> bool {
     groups.len() >= MAX_ROW_GROUPS || groups.len().saturating_mul(columns) >= MAX_CHUNKS
 }
 
+fn row_group_memory(leaves: usize) -> usize {
+    let columns = leaves.saturating_mul(COLUMN_MEMORY);
+    ROW_GROUP_MEMORY
+        .saturating_sub(columns)
+        .max(ROW_GROUP_MEMORY / 6)
+}
+
 fn properties(
+    leaves: usize,
     encryption: Option<Arc<FileEncryptionProperties>>,
 ) -> Result<WriterProperties, SealError> {
+    let compression = if leaves <= MAX_CONTEXTS {
+        Compression::ZSTD(ZstdLevel::try_new(1)?)
+    } else {
+        Compression::LZ4_RAW
+    };
     let mut builder = WriterProperties::builder()
         .set_created_by(CREATED_BY.into())
         .set_writer_version(WriterVersion::PARQUET_1_0)
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+        .set_compression(compression)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         // Pages end by size alone: every page costs two modules.
         .set_data_page_row_count_limit(ROW_GROUP_ROWS)
+        .set_dictionary_enabled(leaves <= MAX_DICTIONARIES)
         // The virtual file shows no page index, so none is written.
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true);
