@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use duckblind_protocol::coded::{Coded, Exit};
 
-use super::provider::KEY_DIGITS;
+use super::provider::{KEY_DIGITS, environment_name};
 use crate::codes::LakeCode;
 use crate::names::KeyId;
 
@@ -69,6 +69,22 @@ pub enum KeyError {
         /// The key files that were looked at.
         files: Vec<PathBuf>,
     },
+    /// A key that a new table is to be sealed under is not there.
+    #[error("no key `{id}` to seal under")]
+    NotMade {
+        /// The key's id.
+        id: String,
+        /// The environment variable that was looked at.
+        variable: String,
+        /// The key files that were looked at.
+        files: Vec<PathBuf>,
+    },
+    /// A file with keys of files encrypted elsewhere has another form.
+    #[error("key file {} is malformed: it must be {{\"footer\":HEX,\"columns\":{{PATH:HEX}}}}, {{\"by_key_metadata\":{{TEXT:HEX}}}} or {{\"keys\":{{ID:HEX}}}}", path.display())]
+    ForeignForm {
+        /// Which file.
+        path: PathBuf,
+    },
     /// A key with this id is there already.
     #[error("key file {} already has a key `{id}`", path.display())]
     Exists {
@@ -105,10 +121,12 @@ impl Coded for KeyError {
         match self {
             Self::Io { .. } => LakeCode::KeyFileIo,
             Self::Mode { .. } => LakeCode::KeyFileMode,
-            Self::Form { .. } | Self::Environment { .. } => LakeCode::KeyFileForm,
+            Self::Form { .. } | Self::ForeignForm { .. } | Self::Environment { .. } => {
+                LakeCode::KeyFileForm
+            }
             Self::Collision { .. } => LakeCode::KeyCollision,
             Self::Same { .. } => LakeCode::KeySame,
-            Self::Missing { .. } => LakeCode::KeyMissing,
+            Self::Missing { .. } | Self::NotMade { .. } => LakeCode::KeyMissing,
             Self::Exists { .. } => LakeCode::KeyExists,
             Self::Unwrap { .. } => LakeCode::KeyUnwrap,
             Self::Material { .. } => LakeCode::KeyMaterial,
@@ -123,9 +141,12 @@ impl Coded for KeyError {
             Self::Io { .. } | Self::Exists { .. } | Self::Collision { .. } | Self::Same { .. } => {
                 Exit::Usage
             }
-            Self::Form { .. } | Self::Environment { .. } => Exit::Malformed,
+            Self::Form { .. } | Self::ForeignForm { .. } | Self::Environment { .. } => {
+                Exit::Malformed
+            }
             Self::Mode { .. }
             | Self::Missing { .. }
+            | Self::NotMade { .. }
             | Self::Unwrap { .. }
             | Self::Material { .. }
             | Self::Length { .. } => Exit::Rejected,
@@ -138,6 +159,9 @@ impl Coded for KeyError {
             Self::Mode { .. } => Some("a regular file of your own, mode 0600".into()),
             Self::Environment { .. } => Some(KEY_DIGITS.into()),
             Self::Missing {
+                variable, files, ..
+            }
+            | Self::NotMade {
                 variable, files, ..
             } => Some(if files.is_empty() {
                 format!("{variable} in the environment or a key file")
@@ -174,12 +198,17 @@ impl Coded for KeyError {
             }
             Self::Environment { name } => format!("unset {name} or put {KEY_DIGITS} into it"),
             Self::Missing { id, .. } => {
+                format!("bring the key file or the variable that has `{id}`: a new key does not open what was sealed")
+            }
+            Self::NotMade { id, .. } => {
                 let id = KeyId::parse(id);
                 let table = id.as_ref().map_or("NAME", KeyId::table);
                 let column = id.as_ref().and_then(KeyId::column);
                 let column = column.map_or_else(String::new, |path| format!(" --column {path}"));
-                let text = id.as_ref().map_or_else(|| "its id".into(), ToString::to_string);
-                format!("bring the key file that has `{text}`: a new key does not open what was sealed. For a new table or column `duckblind keys new {table}{column}` makes one")
+                format!("`duckblind keys new {table}{column}` makes one")
+            }
+            Self::ForeignForm { .. } => {
+                "an AAD prefix goes to --aad-prefix; more in docs/sealed-tables.md".into()
             }
             Self::Collision { name, .. } => {
                 format!("unset {name} and use a key file, which tells them apart")
@@ -188,8 +217,11 @@ impl Coded for KeyError {
             Self::Exists { .. } => {
                 "a key that is overwritten is lost, and its tables with it: choose another name".into()
             }
-            Self::Unwrap { .. } => {
-                "this is not the key that the table was sealed with, or the manifest is of another table".into()
+            Self::Unwrap { id } => {
+                let variable = environment_name(id);
+                let set = std::env::var_os(&variable).is_some();
+                let from = if set { format!("; {variable} is set, and asked before key files") } else { String::new() };
+                format!("this is not the key that the table was sealed with, or the manifest is of another table{from}")
             }
             Self::Material { .. } => {
                 "it is another master key, or the key service wraps in a way of its own: give the raw keys".into()

@@ -32,10 +32,7 @@ impl ForeignKeys {
     /// Reads the file, which must be private to its owner.
     pub fn load(path: &Path) -> Result<Self, KeyError> {
         let bytes = private_file::read(path)?;
-        Self::parse(&bytes).ok_or_else(|| KeyError::Form {
-            path: path.into(),
-            why: "it must be {\"footer\":HEX,\"columns\":{PATH:HEX}}, {\"by_key_metadata\":{TEXT:HEX}} or {\"keys\":{ID:HEX}}",
-        })
+        Self::parse(&bytes).ok_or_else(|| KeyError::ForeignForm { path: path.into() })
     }
 
     /// Reads the file's text.

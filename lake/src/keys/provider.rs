@@ -8,7 +8,6 @@ use zeroize::Zeroizing;
 use super::error::KeyError;
 use super::key_file::KeyFile;
 use super::secret::TableKey;
-use crate::names::{FIRST_KEY, KeyId};
 
 /// What the text of a key is.
 pub const KEY_DIGITS: &str = "32, 48 or 64 hex digits";
@@ -52,41 +51,30 @@ impl KeyProvider {
         self.files.iter_mut().try_for_each(KeyFile::reload)
     }
 
-    /// The newest version that there are keys of for a table.
+    /// The newest version that a key file has keys of for a table. The environment is not looked at:
+    /// a variable's name does not tell whose key it is.
     pub fn newest_version(&self, table: &str) -> Option<u32> {
-        self.newest_version_from(table, std::env::vars_os().map(|(name, _)| name))
-    }
-
-    fn newest_version_from(
-        &self,
-        table: &str,
-        variables: impl Iterator<Item = OsString>,
-    ) -> Option<u32> {
-        let prefix = environment_name(&format!("{table}-v"));
-        let set = variables.filter_map(|name| {
-            let version: u32 = name.to_str()?.strip_prefix(&prefix)?.parse().ok()?;
-            let id = KeyId::of_table(table, version).to_string();
-            (version >= FIRST_KEY && name.to_str() == Some(&environment_name(&id)))
-                .then_some(version)
-        });
         let files = self.files.iter();
-        set.chain(files.filter_map(|file| file.newest_version(table)))
-            .max()
+        files.filter_map(|file| file.newest_version(table)).max()
     }
 
     /// The key with this id, or an error that names it and every place looked at.
     pub fn table_key(&self, id: &str) -> Result<TableKey, KeyError> {
-        self.table_key_from(id, |name| std::env::var(name).ok())
+        self.table_key_from(id, |name| std::env::var_os(name))
     }
 
     fn table_key_from(
         &self,
         id: &str,
-        environment: impl Fn(&str) -> Option<String>,
+        environment: impl Fn(&str) -> Option<OsString>,
     ) -> Result<TableKey, KeyError> {
         let variable = environment_name(id);
-        if let Some(text) = environment(&variable).map(Zeroizing::new) {
-            return TableKey::from_hex(text.trim()).ok_or(KeyError::Environment { name: variable });
+        if let Some(text) = environment(&variable) {
+            let text = Zeroizing::new(text.into_encoded_bytes());
+            let key = std::str::from_utf8(&text).ok();
+            return key
+                .and_then(|text| TableKey::from_hex(text.trim()))
+                .ok_or(KeyError::Environment { name: variable });
         }
         self.files
             .iter()
@@ -136,18 +124,20 @@ mod tests {
         let from_file = provider.table_key_from("orders-v1", |_| None).unwrap();
         assert_eq!(from_file.expose(), &[0x11; 32]);
 
-        let both = |name: &str| (name == "DUCKBLIND_KEY_ORDERS_V1").then(|| "22".repeat(32));
+        let both = |name: &str| (name == "DUCKBLIND_KEY_ORDERS_V1").then(|| "22".repeat(32).into());
         assert_eq!(
             provider.table_key_from("orders-v1", both).unwrap().expose(),
             &[0x22; 32]
         );
 
         // A variable that holds rubbish is an error, not a reason to look further.
-        let rubbish = |_: &str| Some("hello".to_owned());
-        assert!(matches!(
-            provider.table_key_from("orders-v1", rubbish),
-            Err(KeyError::Environment { .. })
-        ));
+        let no_text = std::os::unix::ffi::OsStringExt::from_vec(vec![0xff; 64]);
+        for rubbish in ["".into(), "hello".into(), no_text] {
+            assert!(matches!(
+                provider.table_key_from("orders-v1", |_| Some(OsString::clone(&rubbish))),
+                Err(KeyError::Environment { .. })
+            ));
+        }
 
         let error = provider.table_key_from("parts-v1", |_| None).err().unwrap();
         assert!(error.to_string().contains("parts-v1"));
@@ -175,31 +165,17 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_version_of_file_and_environment() {
+    fn keys_that_were_added_since() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("keys.json");
         let mut file = KeyFile::load_to_change(&path).unwrap();
         let mut provider = KeyProvider::new([KeyFile::load_or_empty(&path).unwrap()]);
-        let newest = |provider: &KeyProvider, set: &[&str]| {
-            provider.newest_version_from("t", set.iter().map(OsString::from))
-        };
-        assert_eq!(newest(&provider, &[]), None);
-        let others = [
-            "DUCKBLIND_KEY_T_V0",
-            "DUCKBLIND_KEY_T_V07",
-            "DUCKBLIND_KEY_T_V+7",
-            "DUCKBLIND_KEY_T_V7_W",
-            "DUCKBLIND_KEY_T_V2_V7",
-            "DUCKBLIND_KEY_TT_V7",
-        ];
-        assert_eq!(newest(&provider, &others), None);
-        assert_eq!(newest(&provider, &["DUCKBLIND_KEY_T_V2"]), Some(2));
-
         file.insert("t-v3", TableKey::generate().unwrap()).unwrap();
         file.save().unwrap();
-        assert_eq!(newest(&provider, &["DUCKBLIND_KEY_T_V2"]), Some(2));
+        assert_eq!(provider.newest_version("t"), None);
         provider.reload().unwrap();
-        assert_eq!(newest(&provider, &["DUCKBLIND_KEY_T_V2"]), Some(3));
+        assert_eq!(provider.newest_version("t"), Some(3));
+        provider.table_key("t-v3").unwrap();
     }
 
     #[test]

@@ -185,7 +185,7 @@ impl ManifestAad {
 #[serde(transparent)]
 pub struct ChunkDigests(#[serde(with = "canonical::base64_digests")] pub Vec<Digest>);
 
-/// A data key under a table key, as [`crate::keys::wrap`] makes it.
+/// A data key under a table key, as [`crate::keys::Kms`] wraps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WrappedKey {
@@ -194,7 +194,7 @@ pub struct WrappedKey {
     /// The leaf column under the data key; none for the footer's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
-    /// Nonce, ciphertext and tag.
+    /// In the form of whoever wraps; of [`crate::keys::wrap`] nonce, ciphertext and tag.
     #[serde(with = "canonical::hex_bytes")]
     pub wrapped: Vec<u8>,
 }

@@ -235,7 +235,7 @@ impl Records {
         schema: SchemaRef,
         passed: &Passed,
     ) -> Result<Self, SealError> {
-        let most = text_batch_rows(schema.fields().len());
+        let most = text_batch_rows(&schema);
         Ok(Self {
             input: input.clone(),
             delimiter,

@@ -244,6 +244,24 @@ impl From<ArrowError> for SealError {
     }
 }
 
+impl SealError {
+    /// A key that is missing for a new table was never made.
+    pub(super) fn of_new_table(self) -> Self {
+        match self {
+            Self::Key(KeyError::Missing {
+                id,
+                variable,
+                files,
+            }) => Self::Key(KeyError::NotMade {
+                id,
+                variable,
+                files,
+            }),
+            other => other,
+        }
+    }
+}
+
 impl Coded for SealError {
     fn code(&self) -> &'static str {
         match self {

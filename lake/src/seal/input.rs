@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
 use super::csv_options::{CsvOptions, Delimiter};
@@ -20,9 +20,25 @@ pub(super) const BATCH_BYTES: usize = 8 << 20;
 /// Longest record of a text input, in bytes.
 pub(super) const MAX_RECORD: u64 = 16 << 20;
 
-/// Rows read at a time from text with so many columns: decoders make room for every field of a batch.
-pub(super) fn text_batch_rows(columns: usize) -> usize {
-    (BATCH_BYTES / 16 / columns.max(1)).clamp(16, TEXT_BATCH_ROWS)
+/// Rows read at a time from text: decoders make room for every leaf of a batch.
+pub(super) fn text_batch_rows(schema: &Schema) -> usize {
+    (BATCH_BYTES / 16 / leaves(schema).max(1)).clamp(16, TEXT_BATCH_ROWS)
+}
+
+/// Leaf columns.
+pub(super) fn leaves(schema: &Schema) -> usize {
+    fn of(kind: &DataType) -> usize {
+        match kind {
+            DataType::Struct(fields) => fields.iter().map(|field| of(field.data_type())).sum(),
+            DataType::List(item)
+            | DataType::LargeList(item)
+            | DataType::FixedSizeList(item, _)
+            | DataType::Map(item, _) => of(item.data_type()),
+            _ => 1,
+        }
+    }
+    let fields = schema.fields().iter();
+    fields.map(|field| of(field.data_type())).sum()
 }
 
 /// A format that can be sealed.

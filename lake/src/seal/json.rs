@@ -78,7 +78,7 @@ pub(super) fn batches(
     schema: &SchemaRef,
     passed: &Passed,
 ) -> Result<Batches, SealError> {
-    let most = text_batch_rows(schema.fields().len());
+    let most = text_batch_rows(schema);
     let mut lines = Lines {
         input: input.clone(),
         most,

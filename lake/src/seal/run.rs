@@ -74,7 +74,8 @@ pub fn seal(request: SealRequest<'_>) -> Result<Sealed, SealError> {
     let plan =
         Plan::new(&table, schema, &encryption, layout)?.at_version(newest.unwrap_or(FIRST_KEY));
     plan.distinguish(request.kms)?;
-    let files = write_parts(change.workspace(), &plan, request.kms, &mut source, 0)?;
+    let files = write_parts(change.workspace(), &plan, request.kms, &mut source, 0)
+        .map_err(SealError::of_new_table)?;
     let bytes = files.iter().map(|file| file.size).sum();
     let manifest = Manifest {
         v: VERSION,

@@ -11,6 +11,7 @@ use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 
 use super::error::SealError;
+use super::input::leaves;
 use super::parts::Rows;
 use crate::keys::DataKey;
 
@@ -88,7 +89,7 @@ pub(super) fn write_rows(
         kind: error.kind(),
     };
     let handle = file.try_clone().map_err(io)?;
-    let leaves = schema.flattened_fields().len();
+    let leaves = leaves(schema);
     let most = row_group_memory(leaves);
     let mut writer = ArrowWriter::try_new(
         file,

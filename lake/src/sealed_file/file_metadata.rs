@@ -17,6 +17,9 @@ const MAX_PATH: usize = 4096;
 const MAX_PATHS: usize = 64 << 20;
 /// Most leaves: the format's ordinals end there.
 const MAX_LEAVES: usize = 32_767;
+/// Most column chunks of a file: what is kept of one takes far more memory than its entry may have
+/// bytes.
+const MAX_CHUNKS: usize = 4 << 20;
 /// Longest key metadata and longest encrypted column metadata, in bytes.
 const MAX_BINARY: usize = 16 << 20;
 
@@ -103,6 +106,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<FileMetadata<'_>> {
         if (field.id, field.kind) == (4, kind::LIST) {
             for _ in 0..read.structs()? {
                 found.groups.push(row_group(&mut read, &found.leaves)?);
+                if found.groups.len().saturating_mul(found.leaves.len()) > MAX_CHUNKS {
+                    return Err(BadThrift);
+                }
             }
             continue;
         }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use super::aad::{Aad, PageId};
 use super::chunks::{Chunk, Protection};
 use super::cipher::Cipher;
@@ -148,6 +150,21 @@ impl<'a> Pages<'a> {
         self.opened += 1;
         self.bytes += out.len() as u64;
         Ok(())
+    }
+
+    /// Whether the body of the first page, which should be under AES-CTR, opens as AES-GCM.
+    pub(super) fn first_is_tagged(&mut self) -> Result<bool, LakeError> {
+        let mut walk = Walk::new(self.chunk);
+        let mut header = vec![0; self.header_length(&walk)?];
+        let page = self.step(&mut walk, &mut header)?;
+        let stored = page.body + self.body_overhead();
+        let Some(length) = stored.checked_sub(OVERHEAD) else {
+            return Ok(false);
+        };
+        let module = self.window.get(page.body_at, stored)?;
+        let mut body = Zeroizing::new(vec![0; length]);
+        let opened = self.cipher.open(module, self.aad.body(page.id), &mut body);
+        Ok(opened.is_some())
     }
 
     fn body_overhead(&self) -> usize {

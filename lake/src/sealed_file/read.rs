@@ -186,6 +186,31 @@ impl SealedFile {
         Ok(found)
     }
 
+    /// Refuses a file that says AES_GCM_CTR_V1 and has pages under AES_GCM_V1. Beside an encrypted
+    /// footer nothing authenticates what a file says of its algorithm: where no manifest has it,
+    /// somebody may have changed it, and tagged pages would be read as others without a tag.
+    pub(crate) fn refuse_tagged_ctr(&self) -> Result<(), LakeError> {
+        for slot in &self.slots {
+            let Content::Chunk(chunk) = &slot.content else {
+                continue;
+            };
+            if !matches!(chunk.protection, Protection::Ctr(_)) || chunk.stored == 0 {
+                continue;
+            }
+            let path = self.path(chunk.column);
+            let window = Window::new(self.source.as_ref(), chunk, path, None, false);
+            let pages = Pages::new(chunk, path, &self.file_aad, window, &self.counts);
+            if let Some(mut pages) = pages
+                && pages.first_is_tagged()?
+            {
+                return Err(LakeError::CryptoForm(
+                    "it says AES_GCM_CTR_V1, and its pages are under AES_GCM_V1",
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether every stored byte between magic and footer belongs to a column chunk.
     pub(crate) fn is_gapless(&self) -> bool {
         let mut ranges: Vec<_> = self.stored_chunks().map(|chunk| chunk.range).collect();

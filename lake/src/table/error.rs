@@ -216,7 +216,7 @@ impl Coded for TableError {
                 Self::File { why, .. } => return why.hint(),
                 Self::Missing { .. } => "name the directory that `_sealed.json` is in",
                 Self::Exists { .. } => {
-                    "choose another directory, append to the table, or remove the old files"
+                    "to add rows: `duckblind table append`; else choose another directory, or remove the old files"
                 }
                 Self::Io { .. } => "check path, permissions and free space",
                 Self::Locked { .. } => {
@@ -233,7 +233,7 @@ impl Coded for TableError {
                 Self::Rows { .. } => "the file authenticates, so its writer made it like this",
                 Self::Schema { .. } => "bring the rows into the table's columns first",
                 Self::Nothing { .. } => "no new snapshot was made",
-                Self::Unknown { .. } => "look at the names in `_sealed.json`",
+                Self::Unknown { .. } => "`duckblind table show` lists files and columns",
             }
             .into(),
         )

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use std::fs::{self, FileType};
 use std::path::Path;
 
-use super::SNAPSHOTS_DIR;
 use super::error::TableError;
 use super::files::remove_below;
 use super::lock::Lock;
 use super::open::{Table, kept};
+use super::{LOCK_NAME, SNAPSHOTS_DIR};
+use crate::manifest::FILE_NAME;
 use crate::seal::UNFINISHED;
 
 /// Deepest partition directory.
@@ -76,7 +77,11 @@ fn named(dir: &Path, base: &Table) -> Option<BTreeSet<String>> {
 /// Sweeps a folder of data files, `prefix` from the table's directory `dir`, and tells whether it is
 /// empty now and was not.
 fn sweep_folder(dir: &Path, prefix: &str, named: &BTreeSet<String>, depth: usize) -> bool {
-    let Ok(entries) = fs::read_dir(dir.join(prefix)) else {
+    let folder = dir.join(prefix);
+    if !prefix.is_empty() && is_table(&folder) {
+        return false;
+    }
+    let Ok(entries) = fs::read_dir(folder) else {
         return false;
     };
     // In one order on every file system.
@@ -104,6 +109,13 @@ fn sweep_folder(dir: &Path, prefix: &str, named: &BTreeSet<String>, depth: usize
         }
     }
     left == 0 && removed > 0
+}
+
+/// Whether a directory is a table of its own, or one is being made there.
+fn is_table(folder: &Path) -> bool {
+    [FILE_NAME, LOCK_NAME, SNAPSHOTS_DIR]
+        .iter()
+        .any(|name| folder.join(name).symlink_metadata().is_ok())
 }
 
 /// Removes manifests of older snapshots that are not whole.

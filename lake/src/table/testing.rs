@@ -21,7 +21,7 @@ use crate::seal::{CsvOptions, Plan, SealOptions, Source, write_parts};
 pub(crate) struct Made {
     root: TempDir,
     pub(crate) owner: OwnerKey,
-    /// Of versions 1 and 2.
+    /// Of versions 1 to 3.
     pub(crate) keys: KeyProvider,
 }
 

@@ -142,14 +142,15 @@ pub(super) fn seal(ui: &Ui, args: SealArgs) -> Result<(), Failure> {
     let clear = clear_columns(&taken);
     if !clear.is_empty() {
         ui.warning(&format!(
-            "NOT ENCRYPTED, readable for everybody: {}. Seal again with --encrypt-rest to encrypt them",
-            clear.join(", ")
+            "NOT ENCRYPTED, readable for everybody: {}. To encrypt them, remove {} and seal again with --encrypt-rest --allow-rollback",
+            clear.join(", "),
+            args.out.display(),
         ));
     }
     let told = told_by_order(&taken);
     if !told.is_empty() {
         ui.warning(&format!(
-            "rows lie in the order of {}: who reads the other columns learns that order",
+            "rows lie in the order of {}: who reads only other columns learns that order",
             visible::line(&told.join(", "))
         ));
     }
@@ -226,12 +227,15 @@ pub(super) fn clear_columns(manifest: &Manifest) -> Vec<&str> {
     clear.map(|column| column.path.as_str()).collect()
 }
 
-/// Encrypted columns whose order the readable ones tell, since rows are sorted by them.
+/// Columns that rows are sorted by and whose keys not everybody has who reads other columns.
 fn told_by_order(manifest: &Manifest) -> Vec<&str> {
-    let clear = clear_columns(manifest);
-    let sorted = manifest.layout.sort_by.iter().map(String::as_str);
+    let columns = &manifest.columns;
+    let sorted = columns
+        .iter()
+        .filter(|column| manifest.layout.sort_by.contains(&column.path));
     sorted
-        .filter(|name| !clear.is_empty() && !clear.contains(name))
+        .filter(|one| one.key_id.is_some() && columns.iter().any(|c| c.key_id != one.key_id))
+        .map(|column| column.path.as_str())
         .collect()
 }
 

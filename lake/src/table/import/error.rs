@@ -126,6 +126,10 @@ impl Coded for ImportError {
                 Self::Key { .. } => {
                     "give it by column, by key metadata, or give the master key that wraps it"
                 }
+                Self::File {
+                    why: LakeError::AadPrefix(_),
+                    ..
+                } => "nothing was signed: --aad-prefix HEX is for files that do not store theirs, and only for them",
                 Self::File { .. } => "nothing was signed: check the file and its keys",
                 Self::Column { .. } => {
                     "the footer's key is for it too: import it without --encrypt-column, or rewrite the file"

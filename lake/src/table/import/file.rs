@@ -58,15 +58,18 @@ struct Foreign<'a> {
 }
 
 /// Opens a file with its keys and describes it.
-pub(super) fn find(request: &ImportRequest<'_>, path: &str) -> Result<Found, ImportError> {
+pub(super) fn find(
+    request: &ImportRequest<'_>,
+    path: &str,
+    version: u32,
+) -> Result<Found, ImportError> {
     let file = Foreign::look(request, path)?;
     let (sealed, clear) = file.open_footer()?;
     let columns = sealed.columns().clone();
     let keys = file.keys(&columns)?;
-    let digests = file
-        .open(copy(&keys)?, &clear, BTreeMap::new())?
-        .chunk_digests()
-        .map_err(|why| file.failed(why))?;
+    let sealed = file.open(copy(&keys)?, &clear, BTreeMap::new())?;
+    sealed.refuse_tagged_ctr().map_err(|why| file.failed(why))?;
+    let digests = sealed.chunk_digests().map_err(|why| file.failed(why))?;
     let sealed = file.open(copy(&keys)?, &clear, digests.clone())?;
     let digest = sealed.footer_digest();
     let rows = VirtualFile::new(sealed);
@@ -94,7 +97,7 @@ pub(super) fn find(request: &ImportRequest<'_>, path: &str) -> Result<Found, Imp
         .iter()
         .map(|(path, key)| (Some(path.as_str()), key));
     for (column, key) in footer.chain(own) {
-        let id = key_id(request, column);
+        let id = key_id(request, version, column);
         let table = request.table.as_str();
         let key = wrapped(table, &entry, id, column, key, request.kms)?;
         entry.wrapped_keys.push(key);

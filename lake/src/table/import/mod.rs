@@ -76,12 +76,19 @@ pub fn import(request: &ImportRequest<'_>) -> Result<Imported, ImportError> {
             });
         }
     }
+    if request.files.is_empty() {
+        return Err(ImportError::Layout {
+            path: request.dir.into(),
+            why: "it has no .parquet file",
+        });
+    }
+    let version = (request.kms.newest_version(request.table.as_str())).unwrap_or(FIRST_KEY);
     let change = Change::adopt(request.dir, request.owner)?;
     let mut found = Vec::new();
     for path in &request.files {
-        found.push(file::find(request, path)?);
+        found.push(file::find(request, path, version)?);
     }
-    let manifest = manifest(request, &found)?;
+    let manifest = manifest(request, &found, version)?;
     let mut rows = 0_u64;
     for file in &manifest.files {
         let count = file::probe(request, &manifest, file)?;
@@ -141,9 +148,8 @@ fn collect(
 }
 
 /// The id of the key that the data key of a column is wrapped under.
-fn key_id(request: &ImportRequest<'_>, column: Option<&str>) -> String {
+fn key_id(request: &ImportRequest<'_>, version: u32, column: Option<&str>) -> String {
     let table = request.table.as_str();
-    let version = request.kms.newest_version(table).unwrap_or(FIRST_KEY);
     match column {
         Some(path) if request.own_keys.iter().any(|own| own == path) => {
             KeyId::of_column(table, version, path)
@@ -153,13 +159,17 @@ fn key_id(request: &ImportRequest<'_>, column: Option<&str>) -> String {
     .to_string()
 }
 
-fn manifest(request: &ImportRequest<'_>, found: &[Found]) -> Result<Manifest, ImportError> {
-    let columns = columns(request, found)?;
+fn manifest(
+    request: &ImportRequest<'_>,
+    found: &[Found],
+    version: u32,
+) -> Result<Manifest, ImportError> {
+    let columns = columns(request, found, version)?;
     let schema = schema(found)?;
     distinct(schema.iter().map(|field| field.name.as_str()))?;
     distinct(columns.iter().map(|column| column.path.as_str()))?;
     if let Some(own) = request.own_keys.iter().find(|own| {
-        let id = key_id(request, Some(own));
+        let id = key_id(request, version, Some(own));
         !columns
             .iter()
             .any(|column| column.key_id.as_ref() == Some(&id))
@@ -191,7 +201,11 @@ fn manifest(request: &ImportRequest<'_>, found: &[Found]) -> Result<Manifest, Im
 }
 
 /// The leaves of all files: in the clear everywhere or nowhere.
-fn columns(request: &ImportRequest<'_>, found: &[Found]) -> Result<Vec<ColumnKey>, ImportError> {
+fn columns(
+    request: &ImportRequest<'_>,
+    found: &[Found],
+    version: u32,
+) -> Result<Vec<ColumnKey>, ImportError> {
     let mut columns: Vec<ColumnKey> = Vec::new();
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     for file in found {
@@ -206,7 +220,7 @@ fn columns(request: &ImportRequest<'_>, found: &[Found]) -> Result<Vec<ColumnKey
             let Some(clear) = file.is_clear(leaf) else {
                 continue;
             };
-            let key_id = (!clear).then(|| key_id(request, Some(leaf)));
+            let key_id = (!clear).then(|| key_id(request, version, Some(leaf)));
             match places.get(leaf.as_str()).and_then(|at| columns.get(*at)) {
                 None => {
                     places.insert(leaf, columns.len());
@@ -231,7 +245,7 @@ fn columns(request: &ImportRequest<'_>, found: &[Found]) -> Result<Vec<ColumnKey
             places.insert(leaf, columns.len());
             columns.push(ColumnKey {
                 path: leaf.clone(),
-                key_id: Some(key_id(request, Some(leaf))),
+                key_id: Some(key_id(request, version, Some(leaf))),
             });
         }
     }

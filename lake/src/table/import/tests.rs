@@ -404,3 +404,23 @@ fn a_column_whose_own_key_is_missing_fails_alone() {
     let failed: Vec<_> = (1..all - 1).filter_map(|at| read(at).err()).collect();
     assert_eq!(failed, [(); 3].map(|()| missing.clone()));
 }
+
+/// What an encrypted file says of its algorithm is in the clear and has no tag.
+#[test]
+fn pages_with_tags_are_not_taken_for_others() {
+    let (made, path) = two_files(footer);
+    let mut file = fs::read(&path).unwrap();
+    let tail = file.len() - 8;
+    let length = u32::from_le_bytes(file[tail..tail + 4].try_into().unwrap());
+    let start = tail - usize::try_from(length).unwrap();
+    // FileCryptoMetaData: its first field, an EncryptionAlgorithm, of the first kind.
+    assert_eq!(file[start..start + 2], [0x1c, 0x1c]);
+    plain(&made).run(&both()).unwrap();
+    fs::remove_file(made.dir().join(FILE_NAME)).unwrap();
+    file[start + 1] = 0x2c;
+    fs::write(&path, file).unwrap();
+    let error = plain(&made).run(&both()).err().unwrap();
+    assert_eq!(error.code(), "DB-LAK-102");
+    assert!(error.to_string().contains("AES_GCM_CTR_V1"), "{error}");
+    assert!(!made.dir().join(FILE_NAME).exists());
+}

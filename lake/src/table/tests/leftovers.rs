@@ -208,3 +208,33 @@ fn killed_between_the_steps_of_a_commit() {
         assert_eq!(first.manifest(), old.manifest(), "step {at}");
     }
 }
+
+#[test]
+fn a_table_in_a_directory_of_another_one_stays() {
+    let made = made();
+    let other = made.dir().join("region=eu");
+    fs::create_dir(&other).unwrap();
+    for name in made.tree().keys().filter(|path| path.is_file()) {
+        fs::copy(name, other.join(name.file_name().unwrap())).unwrap();
+    }
+    let tree = || {
+        let mut names: Vec<_> = fs::read_dir(&other)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        names
+    };
+    fs::write(other.join(LOCK_NAME), "").unwrap();
+    let before = tree();
+    assert!(before.len() > 3);
+    // Whole, or with nothing but a lock: somebody may be sealing there.
+    recommit(&made, |_| {});
+    assert_eq!(tree(), before);
+    fs::remove_file(other.join(FILE_NAME)).unwrap();
+    recommit(&made, |_| {});
+    assert_eq!(tree().len(), before.len() - 1);
+    fs::remove_file(other.join(LOCK_NAME)).unwrap();
+    recommit(&made, |_| {});
+    assert!(!other.exists(), "leftovers of a partition");
+}

@@ -14,8 +14,14 @@ pub(super) fn new(ui: &Ui, args: &NewArgs) -> Result<(), Failure> {
     let keys = &args.keys;
     let path = keys.key_file()?;
     let mut file = KeyFile::load_to_change(&path)?;
+    let orphans = file.ids().next().is_some() && !keys.owner_key()?.exists();
     let made = add(&mut file, args.name.as_str(), &args.column, args.bits / 8)?;
     let owner = keys.owner_or_new(ui)?;
+    if orphans {
+        ui.warning(
+            "there were table keys and no owner key: tables signed with an earlier owner key need that one",
+        );
+    }
     file.save()?;
     drop(file);
     let owner_file = keys.owner_key()?;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use duckblind_lake::KeyId;
-use duckblind_lake::keys::{KeyFile, KeyProvider};
+use duckblind_lake::keys::{KeyError, KeyFile, KeyProvider};
 use duckblind_lake::table::{Rotation, Table, rotate_data};
 use serde_json::json;
 
@@ -45,6 +45,12 @@ pub(super) fn rotate(ui: &Ui, args: &RotateArgs) -> Result<(), Failure> {
     let table = rotated.commit()?;
     let made: Vec<_> = ids.iter().map(ToString::to_string).collect();
     report(ui, &table, &made, 0, begun)?;
+    if !made.is_empty() {
+        let path = file.path().display();
+        ui.note(&format!(
+            "the new keys are in {path}: keep that file, without it the table cannot be read"
+        ));
+    }
     ui.note(
         "keep the old keys for older snapshots, until `duckblind table expire` has removed those",
     );
@@ -61,7 +67,10 @@ fn new_keys(
 ) -> Result<Vec<KeyId>, Failure> {
     let needed = rotation.key_ids().into_iter();
     let ids: Vec<_> = needed
-        .filter(|id| keys.table_key(&id.to_string()).is_err())
+        .filter(|id| {
+            let key = keys.table_key(&id.to_string());
+            matches!(key, Err(KeyError::Missing { .. }))
+        })
         .collect();
     if !ids.is_empty() {
         file.generate(&ids)?;

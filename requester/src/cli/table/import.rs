@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use duckblind_lake::keys::ForeignKeys;
+use duckblind_lake::manifest::Algorithm;
 use duckblind_lake::table::{self, ImportRequest, parquet_files};
 use serde_json::json;
 
@@ -88,6 +89,16 @@ pub(super) fn import(ui: &Ui, args: ImportArgs) -> Result<(), Failure> {
         ui.warning(&format!(
             "NOT ENCRYPTED, readable for everybody, as the files were: {}",
             visible::line(&imported.clear.join(", "))
+        ));
+    }
+    let files = manifest.files.iter();
+    let mut ctr = files.filter(|file| file.algorithm == Algorithm::GcmCtr);
+    if let Some(file) = ctr.next() {
+        ui.warning(&format!(
+            "pages under AES_GCM_CTR_V1 have no tags, in {} and {} others: they are signed as they lie \
+             here, and nothing shows that they are as they were written",
+            file.path,
+            ctr.count(),
         ));
     }
     let value = described(
