@@ -120,12 +120,14 @@ impl Client {
         let service = self.service(&wanted.url)?.to_string();
         let deadline = Instant::now() + self.patience.total;
         let mut backoff = Backoff::new(&self.patience, wanted.attempts);
+        let mut said = None;
         loop {
             let tried = timeout_at(deadline, self.once(wanted, &service)).await;
             let Failure { error, again } = match tried {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(failure)) => failure,
-                Err(_) => CollateralError::Timeout(service.clone()).into(),
+                // What it said before tells more than that time ran out on one more attempt.
+                Err(_) => return Err(said.unwrap_or(CollateralError::Timeout(service))),
             };
             let retry_after = match &error {
                 CollateralError::Busy { retry_after, .. } => *retry_after,
@@ -136,6 +138,7 @@ impl Client {
                 Some(wait) if Instant::now() + wait < deadline => sleep(wait).await,
                 _ => return Err(error),
             }
+            said = Some(error);
         }
     }
 

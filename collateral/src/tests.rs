@@ -43,9 +43,9 @@ fn config(server: &Server) -> Config {
         },
         extra_authorities: None,
         patience: Patience {
-            connect: Duration::from_millis(500),
-            answer: Duration::from_millis(500),
-            total: Duration::from_secs(5),
+            connect: Duration::from_secs(5),
+            answer: Duration::from_secs(5),
+            total: Duration::from_secs(20),
             attempts: 3,
             first_wait: Duration::from_millis(5),
             longest_wait: Duration::from_secs(1),

@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use duckblind_protocol::coded::{Coded, Exit};
+use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 /// Cap of every file that is read whole: trust files, policies, certificates, SQL.
@@ -217,6 +218,24 @@ pub fn read_text(path: &Path) -> Result<String, FileError> {
         path: path.into(),
         wanted: "UTF-8 text",
     })
+}
+
+/// A file of JSON; one that is not there yet is the default, one that does not parse is not
+/// `wanted`.
+pub fn read_json_or_default<T: DeserializeOwned + Default>(
+    path: &Path,
+    wanted: &'static str,
+) -> Result<T, FileError> {
+    match read_text(path) {
+        Ok(text) => serde_json::from_str(&text).map_err(|_| FileError::Contents {
+            path: path.into(),
+            wanted,
+        }),
+        Err(FileError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Ok(T::default())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// A secret: a regular file, not a link, that only its owner may read.

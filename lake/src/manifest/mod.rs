@@ -263,17 +263,7 @@ impl Manifest {
 
     /// What the engine must know to open one file, with the keys at hand.
     pub fn file_spec(&self, file: &ManifestFile, keys: FileKeys) -> FileSpec {
-        let mut columns = ColumnRules::default();
-        for column in &self.columns {
-            match &column.key_id {
-                None => {
-                    columns.clear.insert(column.path.clone());
-                }
-                Some(id) => {
-                    columns.key_ids.insert(column.path.clone(), id.clone());
-                }
-            }
-        }
+        let mut columns = ColumnRules::of(&self.columns);
         let own_keys = file.wrapped_keys.iter();
         columns.own_keys = own_keys.filter_map(|key| key.column.clone()).collect();
         for (path, digests) in &file.chunk_digests {

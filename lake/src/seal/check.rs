@@ -95,17 +95,6 @@ pub(super) fn check(
 }
 
 fn spec(plan: &Plan, keys: &NewKeys) -> Result<FileSpec, SealError> {
-    let mut columns = ColumnRules::default();
-    for column in plan.columns() {
-        match &column.key_id {
-            None => {
-                columns.clear.insert(column.path.clone());
-            }
-            Some(id) => {
-                columns.key_ids.insert(column.path.clone(), id.clone());
-            }
-        }
-    }
     Ok(FileSpec {
         keys: keys.copy()?,
         algorithm: None,
@@ -115,7 +104,7 @@ fn spec(plan: &Plan, keys: &NewKeys) -> Result<FileSpec, SealError> {
         },
         footer_digest: None,
         size: None,
-        columns,
+        columns: ColumnRules::of(plan.columns()),
     })
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use duckblind_protocol::ids::Digest;
 
 use crate::keys::{DataKey, FileKeys};
-use crate::manifest::Algorithm;
+use crate::manifest::{Algorithm, ColumnKey};
 
 /// Where the AAD prefix of a file comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,4 +63,19 @@ pub struct ColumnRules {
     pub digests: BTreeMap<String, Vec<Digest>>,
     /// Columns that may be read although nothing authenticates them.
     pub accept_unauthenticated: BTreeSet<String>,
+}
+
+impl ColumnRules {
+    /// Which columns are in the clear, and the key ids of the others.
+    pub(crate) fn of(columns: &[ColumnKey]) -> Self {
+        let mut rules = Self::default();
+        for column in columns {
+            let path = column.path.clone();
+            match &column.key_id {
+                None => drop(rules.clear.insert(path)),
+                Some(id) => drop(rules.key_ids.insert(path, id.clone())),
+            }
+        }
+        rules
+    }
 }

@@ -10,16 +10,7 @@ use crate::files::{self, FileError};
 type Known = BTreeMap<String, NodeId>;
 
 fn load(path: &Path) -> Result<Known, FileError> {
-    match files::read_text(path) {
-        Ok(text) => serde_json::from_str(&text).map_err(|_| FileError::Contents {
-            path: path.into(),
-            wanted: "a file of known hosts",
-        }),
-        Err(FileError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            Ok(Known::new())
-        }
-        Err(e) => Err(e),
-    }
+    files::read_json_or_default(path, "a file of known hosts")
 }
 
 /// The node seen at this address before.

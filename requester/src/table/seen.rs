@@ -160,16 +160,7 @@ impl Seen {
 }
 
 fn read(path: &Path) -> Result<BTreeMap<String, Seen>, FileError> {
-    match files::read_text(path) {
-        Ok(text) => serde_json::from_str(&text).map_err(|_| FileError::Contents {
-            path: path.into(),
-            wanted: "snapshots of tables",
-        }),
-        Err(FileError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            Ok(BTreeMap::new())
-        }
-        Err(error) => Err(error),
-    }
+    files::read_json_or_default(path, "snapshots of tables")
 }
 
 /// Whether that is something new.
