@@ -36,6 +36,9 @@ pub(crate) fn open_options(
         ("custom_user_agent", "duckblind"),
         // A standby needs no workers; a job's own number is set with its limits.
         ("threads", "1"),
+        ("async_threads", "0"),
+        // Without a number, a change of the threads asks the file system for the machine's.
+        ("http_client_pool_capacity", "1"),
     ];
     let mut options: Vec<_> = fixed
         .into_iter()
@@ -129,7 +132,13 @@ fn limit(connection: &Connection, threads: u32, memory_bytes: u64) -> Result<(),
         "memory_limit",
         &format!("SET GLOBAL memory_limit = '{memory_bytes}B'"),
     )?;
-    step("threads", &format!("SET GLOBAL threads = {threads}"))
+    step("threads", &format!("SET GLOBAL threads = {threads}"))?;
+    // These read ahead, and decrypt. DuckDB would start four for every core, whatever the limit;
+    // more than can run only push each other's bytes out of the caches.
+    step(
+        "async_threads",
+        &format!("SET GLOBAL async_threads = {threads}"),
+    )
 }
 
 fn check_limits(threads: u32, memory_bytes: u64) -> Result<(), EngineError> {

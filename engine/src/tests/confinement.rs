@@ -205,6 +205,7 @@ fn the_settings_read_back_as_meant() {
         ("allowed_configs", "[]"),
         ("temp_directory", ""),
         ("threads", "2"),
+        ("async_threads", "2"),
     ] {
         let got = engine
             .connection()
