@@ -71,7 +71,7 @@ async fn endlessly_busy() {
         first_wait: Duration::from_millis(20),
         ..patient.patience
     };
-    let slow = Reply::ok("answer").delay(Duration::from_secs(60));
+    let slow = Reply::ok("answer").delay(Duration::from_mins(1));
     for then in [Reply::status(429), slow] {
         server.play("/x", [Reply::status(429), then]);
         let start = Instant::now();

@@ -15,6 +15,7 @@ mod bloom;
 mod cache;
 mod chunks;
 mod cipher;
+mod clear_pages;
 mod column_metadata;
 mod counters;
 mod crypto_metadata;

@@ -5,15 +5,19 @@
 //! hashed once, in blocks, and each block gets a tag under a key that lives as long as the opened
 //! file (AES-GCM over nothing, with the block as additional data). If the digest is right, so were
 //! the blocks, and from then on a block is used only after its tag was seen to be right: one block
-//! of memory, however large the chunk. Memory that cannot change needs no tags.
+//! of memory, however large the chunk. Memory that cannot change needs no tags. A chunk that is read
+//! although no digest is known stays what it was at first, too. In the clear, its pages' headers are
+//! looked at then (`clear_pages`).
 
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use duckblind_protocol::ids::Hasher;
 
-use super::chunks::Chunk;
+use super::chunks::{Chunk, Protection};
+use super::clear_pages;
 use super::error::LakeError;
 use super::modules::{NONCE, TAG};
 use super::source::ReadAt;
+use super::window::Window;
 
 /// Bytes of a block.
 pub(super) const BLOCK: usize = 256 << 10;
@@ -39,8 +43,8 @@ impl Verifier {
             .map_err(|_| LakeError::Randomness)
     }
 
-    /// Demands that the chunk may be read: hashes it unless that was done before. `Ok(None)` if
-    /// nothing is known of it and it may be read all the same.
+    /// Demands that the chunk may be read: hashes it unless that was done before. `Ok(None)` if it
+    /// has tags of its own, or cannot change.
     pub(super) fn check<'a>(
         &'a self,
         source: &dyn ReadAt,
@@ -51,35 +55,47 @@ impl Verifier {
         let Some(untagged) = &chunk.untagged else {
             return Ok(None);
         };
-        let column = || (chunk.row_group, path.to_owned());
-        let Some(digest) = &untagged.digest else {
-            let (row_group, column) = column();
-            return if untagged.accepted {
-                Ok(None)
-            } else {
-                Err(LakeError::Unauthenticated { row_group, column })
-            };
-        };
-        let verified = if let Some(verified) = untagged.verified.get() {
-            verified
-        } else {
-            let mut hasher = Hasher::new();
-            let made = self.hash(source, chunk, number, &mut hasher)?;
-            if !hasher.finish().ct_eq(digest) {
-                let (row_group, column) = column();
-                return Err(LakeError::ChunkDigest { row_group, column });
-            }
-            // Another thread may have been faster: it saw the same bytes.
-            untagged.verified.get_or_init(|| made)
-        };
-        Ok(match verified {
+        let (row_group, column) = (chunk.row_group, || path.to_owned());
+        if untagged.digest.is_none() && !untagged.accepted {
+            return Err(LakeError::Unauthenticated {
+                row_group,
+                column: column(),
+            });
+        }
+        if let Some(verified) = untagged.verified.get() {
+            return Ok(self.blocks(number, verified));
+        }
+        let mut hasher = Hasher::new();
+        let made = self.hash(source, chunk, number, &mut hasher)?;
+        let found = hasher.finish();
+        if untagged
+            .digest
+            .as_ref()
+            .is_some_and(|known| !found.ct_eq(known))
+        {
+            return Err(LakeError::ChunkDigest {
+                row_group,
+                column: column(),
+            });
+        }
+        if let Protection::Clear = chunk.protection {
+            let blocks = self.blocks(number, &made);
+            let mut window = Window::new(source, chunk, path, blocks, false);
+            clear_pages::check(&mut window, chunk, path)?;
+        }
+        // Another thread may have been faster: what it saw is what counts.
+        Ok(self.blocks(number, untagged.verified.get_or_init(|| made)))
+    }
+
+    fn blocks<'a>(&'a self, number: u32, verified: &'a Verified) -> Option<Blocks<'a>> {
+        match verified {
             Verified::Lent => None,
             Verified::Blocks(tags) => Some(Blocks {
                 verifier: self,
                 number,
                 tags,
             }),
-        })
+        }
     }
 
     fn hash(

@@ -2,9 +2,12 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use parquet::file::properties::WriterVersion;
 
 use super::super::testing::{Encrypt, Make, all, all_by, rows};
+use super::super::thrift::{Compact, kind};
 use super::super::{LakeError, ReadAt, SealedFile};
 use super::chunks;
 use crate::manifest::Algorithm;
@@ -32,6 +35,28 @@ impl ReadAt for Fickle {
     }
 }
 
+/// One file, and from some time on another one.
+struct Swapped {
+    first: Vec<u8>,
+    then: Vec<u8>,
+    swapped: AtomicBool,
+}
+
+impl ReadAt for Swapped {
+    fn len(&self) -> u64 {
+        self.first.as_slice().len() as u64
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let now = self.swapped.load(Ordering::SeqCst);
+        let bytes = if now { &self.then } else { &self.first };
+        bytes.read_exact_at(buf, offset)
+    }
+}
+
+/// The leaves of [`rows`].
+const PATHS: [&str; 5] = ["id", "f", "word", "flag", "list.list.item"];
+
 fn ctr() -> Encrypt {
     Encrypt {
         algorithm: Algorithm::GcmCtr,
@@ -41,9 +66,7 @@ fn ctr() -> Encrypt {
 
 fn clear() -> Encrypt {
     let mut clear = Encrypt::default();
-    clear
-        .clear
-        .extend(["id", "f", "word", "flag", "list.list.item"]);
+    clear.clear.extend(PATHS);
     clear
 }
 
@@ -64,7 +87,7 @@ fn a_store_that_changes_its_mind_is_found_out() {
         let mut wanted = vec![0; chunk.room() as usize];
         right.read_at(&mut wanted, place).unwrap();
         let (mut right_answers, mut errors) = (0, 0);
-        for good in 0..12 {
+        for good in 0..24 {
             let source = Fickle {
                 bytes: file.clone(),
                 good,
@@ -125,15 +148,14 @@ fn without_a_digest_nothing_is_read_unless_that_is_accepted() {
         assert_eq!(one, [0]);
 
         let mut spec = variant.spec();
-        let paths = ["id", "f", "word", "flag", "list.list.item"];
-        spec.columns.accept_unauthenticated = paths.map(str::to_owned).into();
+        spec.columns.accept_unauthenticated = PATHS.map(str::to_owned).into();
         let accepted = SealedFile::open(Arc::new(file.clone()), spec).unwrap();
         let right = variant.open(file.clone()).unwrap();
         assert!(all(&accepted).unwrap() == all(&right).unwrap());
 
         // A digest that is there is checked, whatever is accepted.
         let mut spec = variant.spec_for(&file);
-        spec.columns.accept_unauthenticated = paths.map(str::to_owned).into();
+        spec.columns.accept_unauthenticated = PATHS.map(str::to_owned).into();
         let mut changed = file;
         let at = chunks(&right)[0].1.end() as usize - 1;
         changed[at] ^= 1;
@@ -145,6 +167,86 @@ fn without_a_digest_nothing_is_read_unless_that_is_accepted() {
         assert_eq!(all(&sealed), Err(digest.clone()));
         assert_eq!(all_by(&sealed, 100), Err(digest));
     }
+}
+
+#[test]
+fn what_is_accepted_stays_what_it_was() {
+    let plain = Make::default().plain(&rows(1000));
+    for variant in [ctr(), clear()] {
+        let first = variant.file(&plain);
+        let right = variant.open(first.clone()).unwrap();
+        let mut then = first.clone();
+        then[chunks(&right)[0].1.end() as usize - 1] ^= 1;
+        let mut spec = variant.spec();
+        spec.columns.accept_unauthenticated = PATHS.map(str::to_owned).into();
+        let source = Arc::new(Swapped {
+            first,
+            then,
+            swapped: AtomicBool::new(false),
+        });
+        let sealed = SealedFile::open(Arc::clone(&source) as Arc<dyn ReadAt>, spec).unwrap();
+        assert!(all(&sealed).unwrap() == all(&right).unwrap());
+        source.swapped.store(true, Ordering::SeqCst);
+        assert_eq!(
+            all(&sealed),
+            Err(LakeError::ChunkDigest {
+                row_group: 0,
+                column: "id".into()
+            })
+        );
+    }
+}
+
+#[test]
+fn a_clear_page_that_lies_about_its_size_is_not_given_out() {
+    let make = Make {
+        version: WriterVersion::PARQUET_2_0,
+        dictionary: false,
+        ..Make::default()
+    };
+    let variant = clear();
+    let mut file = variant.file(&make.plain(&rows(1000)));
+    let right = variant.open(file.clone()).unwrap();
+    let (place, word) = chunks(&right)[2];
+    let flag = word.start as usize + compressed_flag(&file[word.start as usize..]);
+    assert_eq!(file[flag], 0x10 | kind::TRUE);
+    file[flag] = 0x10 | kind::FALSE;
+    let mut accepted = variant.spec();
+    accepted.columns.accept_unauthenticated = PATHS.map(str::to_owned).into();
+    // A digest says that the bytes are those of the import, not that they are good.
+    for spec in [accepted, variant.spec_for(&file)] {
+        let sealed = SealedFile::open(Arc::new(file.clone()), spec).unwrap();
+        for length in [1, word.room() as usize] {
+            let mut got = vec![0xee; length];
+            assert_eq!(
+                sealed.read_at(&mut got, place),
+                Err(LakeError::PageForm {
+                    row_group: 0,
+                    column: "word".into()
+                })
+            );
+            assert!(got.iter().all(|byte| *byte == 0));
+        }
+    }
+}
+
+/// Where the header of a data page of version 2 says whether it is compressed.
+fn compressed_flag(page: &[u8]) -> usize {
+    let (mut read, mut last) = (Compact::new(page), 0);
+    while let Some(field) = read.next(&mut last).unwrap() {
+        if field.id != 8 {
+            read.skip(field.kind).unwrap();
+            continue;
+        }
+        let mut inner = 0;
+        while let Some(field) = read.next(&mut inner).unwrap() {
+            if field.id == 7 {
+                return read.at() - 1;
+            }
+            read.skip(field.kind).unwrap();
+        }
+    }
+    panic!("not a data page of version 2");
 }
 
 #[test]

@@ -23,7 +23,9 @@ pub(super) fn export(ui: &Ui, args: &ExportArgs) -> Result<(), Failure> {
     }
     let kms = args.table.keys.provider()?;
     let owner = args.table.keys.owner()?.public();
-    let table = args.table.open(ui, &owner, At::Current)?;
+    let table = args
+        .table
+        .open(ui, &owner, args.snapshot.map_or(At::Current, At::Snapshot))?;
     let keys = export_keys(&table, &args.file, &kms)?;
     match &args.out {
         Some(path) => {

@@ -95,6 +95,9 @@ pub(super) struct ExportArgs {
     file: String,
     #[command(flatten)]
     table: OneTable,
+    /// An older snapshot
+    #[arg(long, value_name = "N")]
+    snapshot: Option<u64>,
     /// Write a new file that only you can read
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
