@@ -13,7 +13,8 @@ use crate::plain::Plain;
 use crate::rows::Answer;
 use crate::tpch::{QUERIES, Query};
 
-/// A query that was raced for as long as this has turns enough, if it also has the least number.
+/// A query that was raced for as long as this has turns enough, if it also has the least number; times
+/// the scale, so that long queries have as many.
 const ENOUGH: Duration = Duration::from_secs(6);
 /// The most turns of one query.
 const MOST_TURNS: usize = 25;
@@ -86,6 +87,7 @@ pub(super) fn race(
     judge: &Judge,
     effort: Effort,
 ) -> Result<Times> {
+    let enough = ENOUGH.mul_f64(effort.scale.max(1.0));
     let mut times = vec![Vec::new(); contenders.len()];
     for query in &QUERIES {
         for (number, contender) in contenders.iter_mut().enumerate() {
@@ -96,7 +98,7 @@ pub(super) fn race(
         }
         let begin = Instant::now();
         let mut turn = 0;
-        while turn < effort.alternations() || turn < MOST_TURNS && begin.elapsed() < ENOUGH {
+        while turn < effort.alternations() || turn < MOST_TURNS && begin.elapsed() < enough {
             for place in 0..contenders.len() {
                 // Nobody is always the one who comes after the slowest.
                 let next = (place + turn) % contenders.len();
