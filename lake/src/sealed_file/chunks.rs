@@ -9,6 +9,7 @@ use super::column_metadata::ColumnMetadata;
 use super::error::LakeError;
 use super::footer::HEAD;
 use super::modules::{LENGTH, NONCE, OVERHEAD};
+use super::page_header::Header;
 use super::verify::Verified;
 
 /// One column chunk.
@@ -73,6 +74,13 @@ impl Chunk {
     /// Where it ends.
     pub(super) fn end(&self) -> u64 {
         self.start + self.stored
+    }
+
+    /// Whether a page with this header may be given out. Where nothing is known of the bytes, not under
+    /// DELTA_BYTE_ARRAY: DuckDB 2.0.0 writes beyond its memory if the values' lengths wrap.
+    pub(super) fn may_have(&self, page: &Header) -> bool {
+        let known = |untagged: &Untagged| untagged.digest.is_some();
+        !page.delta_strings || self.untagged.as_ref().is_none_or(known)
     }
 
     /// The room that it takes in the virtual file: its plaintext, where that is known.

@@ -26,6 +26,7 @@ mod footer;
 mod inspect;
 mod layout;
 mod modules;
+mod page_header;
 mod pages;
 mod read;
 mod source;

@@ -10,11 +10,9 @@ use super::cipher::Cipher;
 use super::counters::Counts;
 use super::error::LakeError;
 use super::modules::{self, LENGTH, NONCE, OVERHEAD};
-use super::thrift::{BadThrift, Compact, kind, write_padded_i32};
+use super::page_header::{Header, MAX_HEADER};
+use super::thrift::write_padded_i32;
 use super::window::Window;
-
-/// Longest page header, in bytes: bounds of long strings may stand in it.
-pub(super) const MAX_HEADER: usize = 1 << 20;
 
 /// Where a walk stands.
 #[derive(Clone, Debug)]
@@ -115,7 +113,12 @@ impl<'a> Pages<'a> {
             .ok_or_else(|| self.tampered(id))?;
         self.bytes += out.len() as u64;
         let overhead = self.body_overhead();
-        let stored_body = resize(out, id, overhead).ok_or_else(|| self.malformed())?;
+        let stored_body = Header::parse(out)
+            .ok()
+            .filter(|header| header.length == out.len() && header.is_of(id))
+            .filter(|header| self.chunk.may_have(header))
+            .and_then(|header| resize(out, &header, overhead))
+            .ok_or_else(|| self.malformed())?;
         let body_at = walk.stored + (out.len() + OVERHEAD) as u64;
         let end = body_at + stored_body as u64;
         if end > self.chunk.stored {
@@ -196,83 +199,33 @@ impl Drop for Pages<'_> {
     }
 }
 
-/// Puts the plaintext body's size into a header in place, same width, and gives the stored size.
-fn resize(header: &mut [u8], id: PageId, overhead: usize) -> Option<usize> {
-    let (stored, place) = compressed_size(header, id).ok()?;
-    let plain = stored
+/// Puts the plaintext body's size into its header in place, same width, and gives the stored size.
+fn resize(bytes: &mut [u8], header: &Header, overhead: usize) -> Option<usize> {
+    let plain = header
+        .stored
         .checked_sub(i32::try_from(overhead).ok()?)
-        .filter(|size| *size >= 0)?;
-    write_padded_i32(plain, header.get_mut(place)?).then_some(())?;
-    usize::try_from(stored).ok()
-}
-
-/// `compressed_page_size` of a page header of the right kind, and where it stands.
-pub(super) fn compressed_size(
-    header: &[u8],
-    id: PageId,
-) -> Result<(i32, std::ops::Range<usize>), BadThrift> {
-    const DATA: i32 = 0;
-    const DICTIONARY: i32 = 2;
-    const DATA_V2: i32 = 3;
-    let mut read = Compact::new(header);
-    let mut last = 0;
-    let mut found = None;
-    let mut fits = false;
-    while let Some(field) = read.field(last)? {
-        match (field.id, field.kind) {
-            (1, kind::I32) => {
-                let page = read.i32()?;
-                fits = match id {
-                    PageId::Dictionary => page == DICTIONARY,
-                    PageId::Data(_) => page == DATA || page == DATA_V2,
-                };
-            }
-            (3, kind::I32) if found.is_none() => {
-                let from = read.at();
-                let size = read.i32()?;
-                found = Some((size, from..read.at()));
-            }
-            (1 | 3, _) => return Err(BadThrift),
-            _ => read.skip(field.kind)?,
-        }
-        last = field.id;
-    }
-    if !fits || read.at() != header.len() {
-        return Err(BadThrift);
-    }
-    found.ok_or(BadThrift)
+        .filter(|body| header.fits(*body))?;
+    write_padded_i32(plain, bytes.get_mut(header.stored_at.clone())?).then_some(())?;
+    usize::try_from(header.stored).ok()
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::page_header::tests::DATA;
     use super::*;
-
-    /// A data page header: type 0, sizes 100 and 200, an empty structure, end.
-    const HEADER: &[u8] = b"\x15\x00\x15\xc8\x01\x15\x90\x03\x2c\x00\x00";
 
     #[test]
     fn the_size_is_replaced_in_place() {
-        let mut header = HEADER.to_vec();
-        assert_eq!(resize(&mut header, PageId::Data(0), OVERHEAD), Some(200));
-        assert_eq!(header.len(), HEADER.len());
-        assert_eq!(compressed_size(&header, PageId::Data(0)).unwrap().0, 168);
-        assert_eq!(
-            resize(&mut HEADER.to_vec(), PageId::Dictionary, OVERHEAD),
-            None
-        );
-        let mut tiny = HEADER.to_vec();
-        tiny.splice(6..8, [62]);
-        assert_eq!(resize(&mut tiny, PageId::Data(0), OVERHEAD), None);
-        for cut in 0..HEADER.len() {
-            assert_eq!(
-                resize(
-                    HEADER.to_vec().get_mut(..cut).unwrap(),
-                    PageId::Data(0),
-                    OVERHEAD
-                ),
-                None
-            );
-        }
+        let mut bytes = [&DATA[..], &[0]].concat();
+        let header = Header::parse(&bytes).unwrap();
+        assert_eq!(resize(&mut bytes, &header, OVERHEAD), Some(200));
+        let resized = Header::parse(&bytes).unwrap();
+        assert_eq!(resized.length, bytes.len());
+        assert_eq!(resized.stored, 168);
+        // More than there is.
+        assert!(resize(&mut bytes, &resized, 168 + 1).is_none());
+        // Nothing is left of 100 bytes.
+        assert!(resize(&mut bytes, &resized, 168).is_none());
     }
 }

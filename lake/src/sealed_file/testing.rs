@@ -29,10 +29,8 @@ use parquet::file::properties::{
 };
 use parquet::file::reader::{ChunkReader, Length};
 
-use super::aad::PageId;
 use super::layout::Content;
-use super::pages::compressed_size;
-use super::thrift::{Compact, kind};
+use super::page_header::Header;
 use super::{AadPrefix, FileSpec, LakeError, SealedFile};
 use crate::keys::DataKey;
 use crate::seal::CREATED_BY;
@@ -314,14 +312,8 @@ pub(super) fn lengths(sealed: &SealedFile) -> BTreeMap<u64, u64> {
             sealed.read_at(&mut bytes, slot.place).unwrap();
             let mut at = 0;
             while chunk.exact.is_none() && at < bytes.len() && bytes[at] != 0 {
-                let mut read = Compact::new(&bytes[at..]);
-                read.skip(kind::STRUCT).unwrap();
-                let header = &bytes[at..at + read.at()];
-                let id = match (at, chunk.dictionary) {
-                    (0, true) => PageId::Dictionary,
-                    _ => PageId::Data(0),
-                };
-                at += read.at() + compressed_size(header, id).unwrap().0 as usize;
+                let header = Header::parse(&bytes[at..]).unwrap();
+                at += header.length + header.stored as usize;
             }
             (slot.place, chunk.exact.unwrap_or(at as u64))
         })

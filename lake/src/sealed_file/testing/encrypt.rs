@@ -13,7 +13,7 @@ use super::super::aad::{Aad, Module, PageId};
 use super::super::column_metadata::{self, ColumnMetadata, field};
 use super::super::file_metadata::{self, Leaf, Raw};
 use super::super::modules::{LENGTH, NONCE, OVERHEAD};
-use super::super::pages::compressed_size;
+use super::super::page_header::Header;
 use super::super::thrift::{Compact, kind};
 use super::super::thrift_out::Out;
 use super::super::virtual_footer::Fields;
@@ -403,11 +403,14 @@ impl Writer<'_> {
 
     /// Writes the page at the start of `chunk` and says how long it is there.
     fn page(&mut self, chunk: &[u8], id: PageId, key: &[u8], ordinals: (i16, i16)) -> usize {
-        let mut read = Compact::new(chunk);
-        read.skip(kind::STRUCT).unwrap();
-        let (header, rest) = chunk.split_at(read.at());
-        let (size, place) = compressed_size(header, id).unwrap();
-        let body = &rest[..size as usize];
+        let Header {
+            length,
+            stored,
+            stored_at: place,
+            ..
+        } = Header::parse(chunk).unwrap();
+        let (header, rest) = chunk.split_at(length);
+        let body = &rest[..stored as usize];
         let ctr = self.how.algorithm == Algorithm::GcmCtr;
         let overhead = if ctr { LENGTH + NONCE } else { OVERHEAD };
         let mut number = Out::default();

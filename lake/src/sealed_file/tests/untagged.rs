@@ -197,18 +197,24 @@ fn what_is_accepted_stays_what_it_was() {
     }
 }
 
-#[test]
-fn a_clear_page_that_lies_about_its_size_is_not_given_out() {
+/// Pages of version 2 without dictionaries.
+fn version_2() -> Vec<u8> {
     let make = Make {
         version: WriterVersion::PARQUET_2_0,
         dictionary: false,
+        page: 400,
         ..Make::default()
     };
+    make.plain(&rows(1000))
+}
+
+#[test]
+fn a_clear_page_that_lies_about_its_size_is_not_given_out() {
     let variant = clear();
-    let mut file = variant.file(&make.plain(&rows(1000)));
+    let mut file = variant.file(&version_2());
     let right = variant.open(file.clone()).unwrap();
-    let (place, word) = chunks(&right)[2];
-    let flag = word.start as usize + compressed_flag(&file[word.start as usize..]);
+    let (place, chunk) = chunks(&right)[3];
+    let flag = chunk.start as usize + compressed_flag(&file[chunk.start as usize..]);
     assert_eq!(file[flag], 0x10 | kind::TRUE);
     file[flag] = 0x10 | kind::FALSE;
     let mut accepted = variant.spec();
@@ -216,16 +222,37 @@ fn a_clear_page_that_lies_about_its_size_is_not_given_out() {
     // A digest says that the bytes are those of the import, not that they are good.
     for spec in [accepted, variant.spec_for(&file)] {
         let sealed = SealedFile::open(Arc::new(file.clone()), spec).unwrap();
-        for length in [1, word.room() as usize] {
+        for length in [1, chunk.room() as usize] {
             let mut got = vec![0xee; length];
             assert_eq!(
                 sealed.read_at(&mut got, place),
                 Err(LakeError::PageForm {
                     row_group: 0,
-                    column: "word".into()
+                    column: "flag".into()
                 })
             );
             assert!(got.iter().all(|byte| *byte == 0));
+        }
+    }
+}
+
+#[test]
+fn lengths_that_could_wrap_are_not_given_out_unknown() {
+    for variant in [ctr(), clear()] {
+        let file = variant.file(&version_2());
+        let right = variant.open(file.clone()).unwrap();
+        assert!(all(&right).is_ok());
+        let mut spec = variant.spec();
+        spec.columns.accept_unauthenticated = PATHS.map(str::to_owned).into();
+        let sealed = SealedFile::open(Arc::new(file), spec).unwrap();
+        // Strings without a dictionary are under DELTA_BYTE_ARRAY in pages of version 2.
+        for (column, (place, _)) in PATHS.iter().zip(chunks(&sealed)) {
+            let read = sealed.read_at(&mut [0], place);
+            let refused = Err(LakeError::PageForm {
+                row_group: 0,
+                column: (*column).into(),
+            });
+            assert_eq!(read, if *column == "word" { refused } else { Ok(1) });
         }
     }
 }
