@@ -24,7 +24,8 @@ pub(crate) fn open_options(
         ("home_directory", NOWHERE),
         ("secret_directory", NOWHERE),
         ("extension_directory", NOWHERE),
-        // Decrypted bytes live in a query's own memory, not in a cache, and never on disk.
+        // Decrypted bytes live in a query's own memory, not in a cache, and never on disk. A cache would also
+        // mix what two openings of one file saw, where no digest tells them apart.
         ("enable_external_file_cache", "false"),
         ("external_file_cache_spill", "false"),
         // Even where spill is off: should something write after all, it writes ciphertext.

@@ -87,7 +87,7 @@ pub(super) fn import(ui: &Ui, args: ImportArgs) -> Result<(), Failure> {
     new.made(manifest)?;
     if !imported.clear.is_empty() {
         ui.warning(&format!(
-            "NOT ENCRYPTED, readable for everybody, as the files were: {}",
+            "NOT ENCRYPTED, readable for everybody, and signed as they lie here, whoever wrote them: {}",
             visible::line(&imported.clear.join(", "))
         ));
     }
