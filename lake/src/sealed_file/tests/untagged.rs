@@ -36,13 +36,13 @@ impl ReadAt for Fickle {
 }
 
 /// One file, and from some time on another one.
-struct Swapped {
+struct Exchanged {
     first: Vec<u8>,
     then: Vec<u8>,
     swapped: AtomicBool,
 }
 
-impl ReadAt for Swapped {
+impl ReadAt for Exchanged {
     fn len(&self) -> u64 {
         self.first.as_slice().len() as u64
     }
@@ -179,7 +179,7 @@ fn what_is_accepted_stays_what_it_was() {
         then[chunks(&right)[0].1.end() as usize - 1] ^= 1;
         let mut spec = variant.spec();
         spec.columns.accept_unauthenticated = PATHS.map(str::to_owned).into();
-        let source = Arc::new(Swapped {
+        let source = Arc::new(Exchanged {
             first,
             then,
             swapped: AtomicBool::new(false),
