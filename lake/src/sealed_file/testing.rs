@@ -39,8 +39,8 @@ pub(super) use encrypt::Encrypt;
 
 mod encrypt;
 
-pub(super) const KEY: [u8; 32] = [7; 32];
-pub(super) const PREFIX: &[u8] = b"duckblind/v1/orders/00";
+pub(crate) const KEY: [u8; 32] = [7; 32];
+pub(crate) const PREFIX: &[u8] = b"duckblind/v1/orders/00";
 
 /// Rows with dictionaries, nulls, lists and values that do not compress.
 pub(super) fn rows(count: usize) -> RecordBatch {
@@ -76,6 +76,23 @@ pub(super) fn rows(count: usize) -> RecordBatch {
         ],
     )
     .unwrap()
+}
+
+/// A plaintext file with pages of version 2 and without dictionaries: strings are under
+/// DELTA_BYTE_ARRAY.
+pub(super) fn version_2() -> Vec<u8> {
+    let make = Make {
+        version: WriterVersion::PARQUET_2_0,
+        dictionary: false,
+        page: 400,
+        ..Make::default()
+    };
+    make.plain(&rows(1000))
+}
+
+/// The same under AES_GCM_CTR_V1, [`KEY`] and [`PREFIX`].
+pub(crate) fn version_2_under_ctr() -> Vec<u8> {
+    Encrypt::ctr().file(&version_2())
 }
 
 /// How a file is written.

@@ -155,7 +155,7 @@ impl KeyArgs {
             return Err(Failure::usage(
                 format!("no owner key {}", path.display()),
                 Some(
-                    "bring the one that your tables are signed with, or name it: --owner-key FILE. For a first table `duckblind keys new NAME` makes one",
+                    "bring the one that your tables are signed with, or name it: --owner-key FILE. To read tables of others, say --owner with the public half. For a first table `duckblind keys new NAME` makes one",
                 ),
             ));
         }

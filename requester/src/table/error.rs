@@ -181,7 +181,7 @@ impl Coded for InputError {
                  to go on with the old one say --allow-rollback"
             )),
             Self::Known { .. } => Some(
-                "choose another name; if the old table shall be forgotten, say --allow-rollback".into(),
+                "to add rows say `duckblind table append`; for another table choose another name and directory; to forget the old one say --allow-rollback".into(),
             ),
             Self::DataFile { .. } => Some(
                 "restore the file; `duckblind table verify` lists what is missing".into(),

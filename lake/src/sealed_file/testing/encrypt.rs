@@ -56,6 +56,16 @@ impl Default for Encrypt {
     }
 }
 
+impl Encrypt {
+    /// Under AES_GCM_CTR_V1.
+    pub(in super::super) fn ctr() -> Self {
+        Self {
+            algorithm: Algorithm::GcmCtr,
+            ..Self::default()
+        }
+    }
+}
+
 /// One module's place in an encrypted file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) struct Place {

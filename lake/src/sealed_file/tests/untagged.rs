@@ -4,9 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use parquet::file::properties::WriterVersion;
-
-use super::super::testing::{Encrypt, Make, all, all_by, rows};
+use super::super::testing::{Encrypt, Make, all, all_by, rows, version_2};
 use super::super::thrift::{Compact, kind};
 use super::super::{LakeError, ReadAt, SealedFile};
 use super::chunks;
@@ -57,13 +55,6 @@ impl ReadAt for Exchanged {
 /// The leaves of [`rows`].
 const PATHS: [&str; 5] = ["id", "f", "word", "flag", "list.list.item"];
 
-fn ctr() -> Encrypt {
-    Encrypt {
-        algorithm: Algorithm::GcmCtr,
-        ..Encrypt::default()
-    }
-}
-
 fn clear() -> Encrypt {
     let mut clear = Encrypt::default();
     clear.clear.extend(PATHS);
@@ -79,7 +70,7 @@ fn a_store_that_changes_its_mind_is_found_out() {
         ..Make::default()
     };
     let plain = make.plain(&rows(100_000));
-    for variant in [ctr(), clear()] {
+    for variant in [Encrypt::ctr(), clear()] {
         let file = variant.file(&plain);
         let right = variant.open(file.clone()).unwrap();
         let (place, chunk) = chunks(&right)[0];
@@ -133,7 +124,7 @@ fn a_store_that_changes_its_mind_is_found_out() {
 #[test]
 fn without_a_digest_nothing_is_read_unless_that_is_accepted() {
     let plain = Make::default().plain(&rows(1000));
-    for variant in [ctr(), clear()] {
+    for variant in [Encrypt::ctr(), clear()] {
         let file = variant.file(&plain);
         let sealed = SealedFile::open(Arc::new(file.clone()), variant.spec()).unwrap();
         let (place, _) = chunks(&sealed)[5];
@@ -172,7 +163,7 @@ fn without_a_digest_nothing_is_read_unless_that_is_accepted() {
 #[test]
 fn what_is_accepted_stays_what_it_was() {
     let plain = Make::default().plain(&rows(1000));
-    for variant in [ctr(), clear()] {
+    for variant in [Encrypt::ctr(), clear()] {
         let first = variant.file(&plain);
         let right = variant.open(first.clone()).unwrap();
         let mut then = first.clone();
@@ -195,17 +186,6 @@ fn what_is_accepted_stays_what_it_was() {
             })
         );
     }
-}
-
-/// Pages of version 2 without dictionaries.
-fn version_2() -> Vec<u8> {
-    let make = Make {
-        version: WriterVersion::PARQUET_2_0,
-        dictionary: false,
-        page: 400,
-        ..Make::default()
-    };
-    make.plain(&rows(1000))
 }
 
 #[test]
@@ -238,7 +218,7 @@ fn a_clear_page_that_lies_about_its_size_is_not_given_out() {
 
 #[test]
 fn lengths_that_could_wrap_are_not_given_out_unknown() {
-    for variant in [ctr(), clear()] {
+    for variant in [Encrypt::ctr(), clear()] {
         let file = variant.file(&version_2());
         let right = variant.open(file.clone()).unwrap();
         assert!(all(&right).is_ok());

@@ -68,9 +68,9 @@ pub(super) fn find(
     let columns = sealed.columns().clone();
     let keys = file.keys(&columns)?;
     let sealed = file.open(copy(&keys)?, &clear, BTreeMap::new())?;
-    sealed.refuse_tagged_ctr().map_err(|why| file.failed(why))?;
     let digests = sealed.chunk_digests().map_err(|why| file.failed(why))?;
     let sealed = file.open(copy(&keys)?, &clear, digests.clone())?;
+    sealed.refuse_tagged_ctr().map_err(|why| file.failed(why))?;
     let digest = sealed.footer_digest();
     let rows = VirtualFile::new(sealed);
     let decoded = FileRows::of(rows.clone()).map_err(|error| ImportError::File {
@@ -221,7 +221,10 @@ impl<'a> Foreign<'a> {
             column: column.map(str::to_owned),
             metadata: metadata.map(|bytes| {
                 let text = String::from_utf8_lossy(bytes);
-                text.chars().filter(|c| !c.is_control()).take(120).collect()
+                text.chars()
+                    .filter(|c| !c.is_control())
+                    .take(1024)
+                    .collect()
             }),
         })
     }

@@ -19,8 +19,9 @@ use super::super::verify;
 use super::{ImportError, ImportRequest, Imported, import, parquet_files};
 use crate::keys::material::tests::wrap;
 use crate::keys::{ForeignKeys, TableKey};
-use crate::manifest::{FILE_NAME, ManifestAad};
+use crate::manifest::{Algorithm, FILE_NAME, ManifestAad};
 use crate::names::KeyId;
+use crate::sealed_file::testing::{KEY, PREFIX, version_2_under_ctr};
 
 const FOOTER: [u8; 16] = [1; 16];
 const COLUMN: [u8; 32] = [2; 32];
@@ -423,4 +424,23 @@ fn pages_with_tags_are_not_taken_for_others() {
     assert_eq!(error.code(), "DB-LAK-102");
     assert!(error.to_string().contains("AES_GCM_CTR_V1"), "{error}");
     assert!(!made.dir().join(FILE_NAME).exists());
+}
+
+/// Real files under AES_GCM_CTR_V1 are told from those, whatever their pages hold.
+#[test]
+fn pages_without_tags_are_imported() {
+    let made = Made::keys_only();
+    fs::create_dir_all(made.dir()).unwrap();
+    fs::write(made.dir().join("a.parquet"), version_2_under_ctr()).unwrap();
+    let keys = foreign(&format!("{{\"footer\":\"{}\"}}", hex::encode(KEY)));
+    let import = Import {
+        prefix: Some(PREFIX),
+        ..plain(&made)
+    };
+    let imported = import.run(&keys).unwrap();
+    let [file] = imported.table.manifest().files.as_slice() else {
+        panic!("one file");
+    };
+    assert_eq!(file.algorithm, Algorithm::GcmCtr);
+    assert!(file.chunk_digests.contains_key("word"));
 }

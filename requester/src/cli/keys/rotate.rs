@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use duckblind_lake::KeyId;
-use duckblind_lake::keys::{KeyError, KeyFile, KeyProvider};
+use duckblind_lake::keys::{KeyError, KeyFile, KeyProvider, environment_name};
 use duckblind_lake::table::{Rotation, Table, rotate_data};
 use serde_json::json;
 
@@ -30,6 +30,11 @@ pub(super) fn rotate(ui: &Ui, args: &RotateArgs) -> Result<(), Failure> {
     // Held to the end: no other process writes the key file meanwhile.
     let mut file = KeyFile::load_to_change(&args.table.keys.key_file()?)?;
     keys.reload()?;
+    let needed = rotation.key_ids().into_iter();
+    let variables: Vec<_> = needed
+        .map(|id| environment_name(&id.to_string()))
+        .filter(|variable| std::env::var_os(variable).is_some())
+        .collect();
     let ids = new_keys(&rotation, &keys, &mut file)?;
     keys.reload()?;
     let rotated = rotation.wrap(&keys)?;
@@ -49,6 +54,12 @@ pub(super) fn rotate(ui: &Ui, args: &RotateArgs) -> Result<(), Failure> {
         let path = file.path().display();
         ui.note(&format!(
             "the new keys are in {path}: keep that file, without it the table cannot be read"
+        ));
+    }
+    if !variables.is_empty() {
+        ui.warning(&format!(
+            "new keys of {} are in no key file: keep them, without them the table cannot be read",
+            variables.join(", ")
         ));
     }
     ui.note(
