@@ -9,6 +9,7 @@ mod wrap;
 use std::path::PathBuf;
 
 use duckblind_lake::TableName;
+use duckblind_lake::keys::environment_name;
 
 use super::failure::Failure;
 use super::one_table::OneTable;
@@ -132,6 +133,14 @@ pub(super) fn keys(ui: &Ui, command: KeysCommand) -> Result<(), Failure> {
         KeysCommand::Wrap(args) => wrap::wrap(ui, &args),
         KeysCommand::Export(args) => export::export(ui, &args),
     }
+}
+
+/// The variables of these keys that are set: they are asked before key files.
+fn set_variables(ids: impl IntoIterator<Item = impl ToString>) -> Vec<String> {
+    let names = ids.into_iter().map(|id| environment_name(&id.to_string()));
+    names
+        .filter(|name| std::env::var_os(name).is_some())
+        .collect()
 }
 
 fn bits(text: &str) -> Result<usize, String> {

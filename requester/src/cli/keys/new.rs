@@ -1,12 +1,12 @@
 //! `duckblind keys new`.
 
 use duckblind_lake::KeyId;
-use duckblind_lake::keys::{KeyError, KeyFile, TableKey, environment_name};
+use duckblind_lake::keys::{KeyError, KeyFile, TableKey};
 use duckblind_lake::names::FIRST_KEY;
 use duckblind_protocol::key_file::format_public;
 use serde_json::json;
 
-use super::NewArgs;
+use super::{NewArgs, set_variables};
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 
@@ -24,12 +24,10 @@ pub(super) fn new(ui: &Ui, args: &NewArgs) -> Result<(), Failure> {
     }
     file.save()?;
     drop(file);
-    for variable in made.iter().map(|id| environment_name(id)) {
-        if std::env::var_os(&variable).is_some() {
-            ui.warning(&format!(
-                "{variable} is set and asked before key files: unset it, or the new key is not used"
-            ));
-        }
+    for variable in set_variables(&made) {
+        ui.warning(&format!(
+            "{variable} is set and asked before key files: unset it, or the new key is not used"
+        ));
     }
     let owner_file = keys.owner_key()?;
     let value = json!({

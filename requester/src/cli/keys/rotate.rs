@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use duckblind_lake::KeyId;
-use duckblind_lake::keys::{KeyError, KeyFile, KeyProvider, environment_name};
+use duckblind_lake::keys::{KeyError, KeyFile, KeyProvider};
 use duckblind_lake::table::{Rotation, Table, rotate_data};
 use serde_json::json;
 
-use super::RotateArgs;
+use super::{RotateArgs, set_variables};
 use crate::cli::failure::Failure;
 use crate::cli::one_table::{described, remember};
 use crate::cli::ui::{self, Ui};
@@ -30,11 +30,7 @@ pub(super) fn rotate(ui: &Ui, args: &RotateArgs) -> Result<(), Failure> {
     // Held to the end: no other process writes the key file meanwhile.
     let mut file = KeyFile::load_to_change(&args.table.keys.key_file()?)?;
     keys.reload()?;
-    let needed = rotation.key_ids().into_iter();
-    let variables: Vec<_> = needed
-        .map(|id| environment_name(&id.to_string()))
-        .filter(|variable| std::env::var_os(variable).is_some())
-        .collect();
+    let variables = set_variables(rotation.key_ids());
     let ids = new_keys(&rotation, &keys, &mut file)?;
     keys.reload()?;
     let rotated = rotation.wrap(&keys)?;
